@@ -1,0 +1,1 @@
+"""What every process needs: the method, the LM door, the store, the queue."""

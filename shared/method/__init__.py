@@ -1,0 +1,1 @@
+"""The method as pure functions: no I/O, no clock, no global randomness."""
