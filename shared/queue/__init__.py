@@ -1,0 +1,1 @@
+"""The broker: hints that there is work, never the work itself."""

@@ -1,0 +1,1 @@
+"""Postgres: the truth about every run, every piece of work and every record."""

@@ -1,0 +1,67 @@
+"""The database and the broker that a command uses: those of the environment, or the embedded ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import Celery
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from services.local.stack import running, temporary_postgres
+from shared.errors import UserError
+from shared.queue.app import make_app
+from shared.queue.hints import ping as ping_broker
+from shared.settings import settings
+from shared.store.migrate import require_migrated
+from shared.store.session import make_engine, make_sessions
+
+
+class NoBrokerError(UserError):
+    """There is no broker: set REDIS_URL to an address such as redis://:password@host:6379/0, or start
+    the embedded one with `ensemble-instruct local up`"""
+
+
+@contextmanager
+def open_engine() -> Iterator[Engine]:
+    """The database of DATABASE_URL; without one, the embedded Postgres, started for the command if need be."""
+    url = settings().database_url
+    if url and url.get_secret_value():
+        yield from _engine(url.get_secret_value())
+    else:
+        with temporary_postgres() as local_url:
+            yield from _engine(local_url)
+
+
+def _engine(url: str) -> Iterator[Engine]:
+    engine = make_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def open_session() -> Iterator[Session]:
+    """A session on a database whose tables are up to date. Nothing is committed unless the caller does."""
+    with open_engine() as engine:
+        require_migrated(engine)
+        with make_sessions(engine)() as session:
+            yield session
+
+
+def open_broker() -> Celery:
+    """The broker of REDIS_URL or of the running embedded stack, checked for a sign of life.
+
+    Raises `NoBrokerError`, `BrokerUnreachableError`.
+    """
+    url = settings().redis_url
+    if url and url.get_secret_value():
+        address = url.get_secret_value()
+    else:
+        stack = running()
+        if stack is None:
+            raise NoBrokerError
+        address = stack.redis_url
+    app = make_app(address)
+    ping_broker(app)
+    return app

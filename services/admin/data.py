@@ -1,0 +1,75 @@
+"""Commands about data: bring the tables up to date, export examples, ask where one came from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.admin.connections import open_engine, open_session
+from services.admin.console import out, print_json, say
+from services.admin.jobs import AsJson
+from services.admin.lineage_tree import lineage_tree
+from services.admin.runs import RunName
+from shared.dataset.export import ExportFormat
+from shared.dataset.export import export as export_run
+from shared.store.lineage import find_record, lineage_of
+from shared.store.migrate import upgrade as upgrade_database
+from shared.store.runs import find_run
+
+database = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the database's tables up to date."""
+    with open_engine() as engine:
+        revision = upgrade_database(engine)
+    say(f"the database is at revision {revision}")
+
+
+def export(
+    run: RunName,
+    form: Annotated[ExportFormat, typer.Option("--format", help="the file's format")] = ExportFormat.JSONL,
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write into")] = Path("exports"),
+) -> None:
+    """Write a run's examples to a file and print its path."""
+    with open_session() as session:
+        found = find_run(session, run)
+        path = export_run(session, found.id, found.name, form, folder)
+    out.print(str(path), markup=False)
+
+
+def lineage(
+    id: Annotated[str, typer.Argument(metavar="ID", help="the id of an example or any record, or its beginning")],
+    as_json: AsJson = False,
+) -> None:
+    """Show where a record came from, down to models, prompt templates and seed tasks."""
+    with open_session() as session:
+        graph = lineage_of(session, *find_record(session, id))
+    if as_json:
+        root = graph.nodes[graph.root]
+        print_json(
+            {
+                "kind": root.kind,
+                "id": str(root.id),
+                "nodes": [{"kind": node.kind, "id": str(node.id), **node.attributes} for node in graph.nodes.values()],
+                "edges": [
+                    {
+                        "child_kind": graph.nodes[edge.child].kind,
+                        "child_id": str(edge.child),
+                        "relation": edge.relation,
+                        "parent_kind": graph.nodes[edge.parent].kind,
+                        "parent_id": str(edge.parent),
+                    }
+                    for edge in graph.edges
+                ],
+            }
+        )
+    else:
+        out.print(lineage_tree(graph))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(export)
+    app.command()(lineage)

@@ -1,0 +1,127 @@
+"""How a run's progress looks in a terminal."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from shared.method.tasks import Stage, TaskType
+from shared.store.progress import RunProgress, TypeProgress
+
+STAGES = {
+    Stage.INSTRUCTION: "instructions",
+    Stage.INSTANCE: "instances",
+    Stage.OUTPUT: "outputs",
+    Stage.CONSENSUS: "consensus",
+}
+WINDOW_S = 15.0
+
+
+@dataclass
+class Speed:
+    """Tokens written a second, over the last `WINDOW_S` seconds of a run."""
+
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def measured(self, progress: RunProgress) -> float:
+        """The speed now, this measurement included."""
+        tokens = sum(model.completion_tokens for model in progress.models)
+        self._seen.append((progress.seconds, tokens))
+        while len(self._seen) > 2 and self._seen[0][0] < progress.seconds - WINDOW_S:
+            self._seen.popleft()
+        (first, before), (last, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (last - first) if last > first else 0.0
+
+
+def live_view(progress: RunProgress, tokens_per_s: float) -> RenderableType:
+    """The picture that `watch` keeps up to date."""
+    made = sum(min(each.examples, each.target) for each in progress.types.values())
+    wanted = sum(each.target for each in progress.types.values())
+    elapsed = timedelta(seconds=int(progress.seconds))
+    head = Text.assemble(
+        (f"{progress.name}  ", "bold"),
+        f"{progress.state}  {made} of {wanted} examples  {tokens_per_s:.0f} tokens/s  {elapsed}",
+    )
+    return Group(head, _bars(progress), *_troubles(progress))
+
+
+def status_view(progress: RunProgress) -> RenderableType:
+    """The picture that `status` prints."""
+    made = sum(min(each.examples, each.target) for each in progress.types.values())
+    wanted = sum(each.target for each in progress.types.values())
+    head = Text.assemble(
+        (f"{progress.name}", "bold"),
+        f"  {progress.run_id}\n{progress.state}{f': {progress.reason}' if progress.reason else ''}"
+        f"  ({made} of {wanted} examples in {timedelta(seconds=int(progress.seconds))}, "
+        f"fingerprint {progress.fingerprint})",
+    )
+    return Group(head, _bars(progress), _models(progress), *_reasons(progress), *_troubles(progress))
+
+
+def _bars(progress: RunProgress) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column, justify in (("stage", "left"), ("type", "left"), ("", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type] # a literal, which mypy widens
+    for column in ("accepted", "rejected", "to do"):
+        table.add_column(column, justify="right")
+    for task_type, each in progress.types.items():
+        for stage, label in STAGES.items():
+            counts = each.stages[stage]
+            bar = ProgressBar(total=max(_total(each, stage), 1), completed=_done(each, stage), width=24)
+            table.add_row(label, task_type, bar, str(counts.accepted), str(counts.rejected), str(counts.open))
+    return table
+
+
+def _done(each: TypeProgress, stage: Stage) -> int:
+    if stage is Stage.CONSENSUS:
+        return min(each.examples, each.target)
+    if stage is Stage.INSTRUCTION:
+        return each.gated
+    counts = each.stages[stage]
+    return counts.accepted + counts.rejected
+
+
+def _total(each: TypeProgress, stage: Stage) -> int:
+    """What a bar is full at: the target for the last stage, all that has arrived so far for the others."""
+    if stage is Stage.CONSENSUS:
+        return each.target
+    if stage is Stage.INSTRUCTION:
+        return each.proposed
+    return _done(each, stage) + each.stages[stage].open
+
+
+def _models(progress: RunProgress) -> Table:
+    table = Table("model", box=None, pad_edge=False)
+    for column in ("calls", "tokens read", "tokens written", "under way", "waiting"):
+        table.add_column(column, justify="right")
+    for model in progress.models:
+        counts = (model.calls, model.prompt_tokens, model.completion_tokens, model.busy, model.waiting)
+        table.add_row(model.name, *(str(count) for count in counts))
+    return table
+
+
+def _reasons(progress: RunProgress) -> list[Text]:
+    lines = []
+    for task_type in TaskType:
+        for stage, label in STAGES.items():
+            reasons = progress.types[task_type].stages[stage].reasons if task_type in progress.types else {}
+            if reasons:
+                most = sorted(reasons.items(), key=lambda item: -item[1])
+                told = ", ".join(f"{reason} {count}" for reason, count in most)
+                lines.append(Text(f"rejected {label} ({task_type}): {told}", style="dim"))
+    return lines
+
+
+def _troubles(progress: RunProgress) -> list[Text]:
+    return [
+        Text(
+            f"{model.name}: {model.waiting} call(s) to be tried again; latest: {model.fault}: {model.detail}",
+            "yellow",
+        )
+        for model in progress.models
+        if model.waiting and not progress.ended
+    ]

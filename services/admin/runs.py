@@ -1,0 +1,118 @@
+"""Commands about runs: list them, see how far one is, follow it, cancel it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from services.admin.connections import open_session
+from services.admin.console import err, out, print_json, say
+from services.admin.display import Speed, live_view, status_view
+from services.admin.jobs import AsJson
+from shared.errors import WorldError
+from shared.method.tasks import TaskType
+from shared.store.progress import RunProgress, run_progress
+from shared.store.runs import RunFinishedError, end_run, find_run, list_runs, targets_of
+from shared.store.tables.runs import Run, RunState, RunTarget
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
+REFRESH_S = 0.5
+
+
+class RunFailedError(WorldError):
+    """Run {name} failed: {reason}"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run in the list of all."""
+
+    id: UUID
+    name: str
+    state: str
+    examples: dict[str, int]
+    targets: dict[str, int]
+    created_at: datetime
+
+
+def runs(as_json: AsJson = False) -> None:
+    """List all runs, the newest first."""
+    with open_session() as session:
+        rows = [_row(run, targets_of(session, run.id)) for run in list_runs(session)]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("run", "id", "state", "examples", "begun")
+    for row in rows:
+        made = (f"{kind} {min(row.examples[kind], target)}/{target}" for kind, target in row.targets.items())
+        begun = row.created_at.isoformat(sep=" ", timespec="seconds")
+        table.add_row(row.name, str(row.id), row.state, ", ".join(made), begun)
+    out.print(table)
+
+
+def _row(run: Run, targets: Mapping[TaskType, RunTarget]) -> RunRow:
+    examples = {str(kind): target.examples for kind, target in targets.items()}
+    wanted = {str(kind): target.target for kind, target in targets.items()}
+    return RunRow(run.id, run.name, run.state, examples, wanted, run.created_at)
+
+
+def status(run: RunName, as_json: AsJson = False) -> None:
+    """Show how far a run is."""
+    with open_session() as session:
+        progress = run_progress(session, find_run(session, run).id)
+    if as_json:
+        print_json(progress)
+    else:
+        out.print(status_view(progress))
+
+
+def watch(run: RunName) -> None:
+    """Follow a run until it ends."""
+    with open_session() as session:
+        progress = follow(session, find_run(session, run).id)
+    tell_end(progress)
+
+
+def follow(session: Session, run_id: UUID) -> RunProgress:
+    """Show live progress until the run ends; returns how it ended."""
+    speed = Speed()
+    with Live(console=err, refresh_per_second=4, transient=False) as live:
+        while True:
+            started = time.monotonic()
+            progress = run_progress(session, run_id)
+            session.rollback()
+            live.update(live_view(progress, speed.measured(progress)))
+            if progress.ended:
+                return progress
+            # a large run's counts take a while: don't let watching become a load
+            time.sleep(max(REFRESH_S, 10 * (time.monotonic() - started)))
+
+
+def tell_end(progress: RunProgress) -> None:
+    """Say how a run ended. Raises `RunFailedError`."""
+    if progress.state == RunState.FAILED:
+        raise RunFailedError(name=progress.name, reason=progress.reason)
+    say(f"run {progress.name} is {progress.state}: {progress.reason}")
+
+
+def cancel(run: RunName) -> None:
+    """Stop a run; what it made is kept."""
+    with open_session() as session:
+        found = find_run(session, run)
+        if not end_run(session, found.id, RunState.CANCELLED, "cancelled by command"):
+            raise RunFinishedError(name=found.name, state=found.state)
+        session.commit()
+    say(f"run {found.name} is cancelled; its examples are kept: ensemble-instruct export {found.name} --out DIR")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (runs, status, watch, cancel):
+        app.command()(command)

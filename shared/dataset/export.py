@@ -1,0 +1,112 @@
+"""Writing a run's examples to a file that trainers read."""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from shared.errors import UserError, WorldError
+from shared.method.tasks import TaskType
+from shared.store.tables.records import Example
+
+ROWS_AT_ONCE = 1000
+
+
+class ExportFormat(StrEnum):
+    """The formats that examples can be written in."""
+
+    JSONL = "jsonl"
+    ALPACA = "alpaca"
+
+
+class NothingToExportError(UserError):
+    """Run '{run}' has no examples yet; `ensemble-instruct status {run}` shows how far it is."""
+
+
+class ExportExistsError(UserError):
+    """{path} exists already; name another folder with --out, or remove it."""
+
+
+class ExportFailedError(WorldError):
+    """{path} can't be written: {reason}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example, as it leaves the system; `input` is empty for `output_only`."""
+
+    id: uuid.UUID
+    task_type: TaskType
+    instruction: str
+    input: str
+    output: str
+
+
+def examples_of(session: Session, run_id: uuid.UUID) -> Iterator[Row]:
+    """A run's examples in their order, without surplus, read in pages: memory stays flat."""
+    input_first = case((Example.task_type == TaskType.INPUT_OUTPUT, 0), else_=1)
+    rows = session.execute(
+        select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output)
+        .where(Example.run_id == run_id, ~Example.surplus)
+        .order_by(input_first, Example.position)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    return (Row(row[0], TaskType(row[1]), *row[2:]) for row in rows)
+
+
+def count_examples(session: Session, run_id: uuid.UUID) -> int:
+    """How many examples an export of the run holds."""
+    statement = select(func.count()).where(Example.run_id == run_id, ~Example.surplus)
+    return session.scalar(statement) or 0
+
+
+def _jsonl(rows: Iterable[Row]) -> Iterator[str]:
+    for row in rows:
+        record = {"id": str(row.id), "instruction": row.instruction, "input": row.input, "output": row.output}
+        yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _alpaca(rows: Iterable[Row]) -> Iterator[str]:
+    """One JSON array of instruction, input and output, the form of Stanford Alpaca's data file."""
+    opening = "[\n"
+    for row in rows:
+        record = {"instruction": row.instruction, "input": row.input, "output": row.output}
+        yield opening + json.dumps(record, ensure_ascii=False)
+        opening = ",\n"
+    yield "\n]\n"
+
+
+WRITERS: dict[ExportFormat, tuple[str, Callable[[Iterable[Row]], Iterator[str]]]] = {
+    ExportFormat.JSONL: ("examples.jsonl", _jsonl),
+    ExportFormat.ALPACA: ("alpaca.json", _alpaca),
+}
+
+
+def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, out: Path) -> Path:
+    """Write a run's examples into the folder `out` and return the file; it appears only when whole.
+
+    Raises `NothingToExportError`, `ExportExistsError`, `ExportFailedError`.
+    """
+    name, lines = WRITERS[form]
+    path = out / name
+    if path.exists():
+        raise ExportExistsError(path=path)
+    if not count_examples(session, run_id):
+        raise NothingToExportError(run=run)
+    partial = out / f".{name}.{os.getpid()}.partial"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines(examples_of(session, run_id)))
+        partial.rename(path)
+    except OSError as error:
+        raise ExportFailedError(path=path, reason=error.strerror) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,29 @@
+"""From a job's model to something that answers."""
+
+import os
+from collections.abc import Mapping
+
+from shared.job import ModelSpec, Protocol
+from shared.lm.api_key import ApiKey
+from shared.lm.endpoint import Endpoint, ProtocolClient
+from shared.lm.endpoints import Endpoints
+from shared.lm.http import JsonClient
+from shared.lm.openai import OpenAIClient
+from shared.lm.protocol import LanguageModel
+from shared.lm.tgi import TGIClient
+
+
+def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> LanguageModel:
+    """A client for the servers of `spec`. Nothing is asked of them yet.
+
+    A key that `environ` should hold and doesn't is told by the first call, as `Misconfigured`.
+    """
+    key = ApiKey.from_environment(spec.api_key_env, environ)
+    clients = [_client(spec, url, key) for url in spec.urls]
+    return Endpoints([Endpoint(client, key, spec.timeout_s) for client in clients])
+
+
+def _client(spec: ModelSpec, url: str, key: ApiKey) -> ProtocolClient:
+    if spec.protocol is Protocol.TGI:
+        return TGIClient(url, spec.model, key, spec.timeout_s)
+    return OpenAIClient(JsonClient(url, key, spec.timeout_s), url, spec.model)

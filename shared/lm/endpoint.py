@@ -1,0 +1,116 @@
+"""One server of an LM: its patience, what it said of itself, and its errors in our words."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from shared.lm.api_key import ApiKey
+from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Unreachable
+from shared.lm.faults import lm_error
+from shared.lm.protocol import Answer, Call, Description, FinishReason
+from shared.lm.reading import cut
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What one protocol's answer holds; `text` as the server wrote it, stop sequence and all."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class ProtocolClient(Protocol):
+    """One server spoken to in one protocol. Its methods raise whatever the library beneath raises."""
+
+    url: str
+
+    async def describe(self) -> Description:
+        """Ask the server what it serves."""
+
+    async def complete(self, call: Call, served: Description) -> Completion:
+        """Complete one prompt with the LM that `served` names."""
+
+    async def close(self) -> None:
+        """Give back the connections."""
+
+
+class Endpoint:
+    """A server that is asked once what it serves, and then for completions. Raises `LMError` alone."""
+
+    def __init__(self, client: ProtocolClient, key: ApiKey, timeout_s: float) -> None:
+        self._client = client
+        self._key = key
+        self._timeout_s = timeout_s
+        self._served: Description | None = None
+        self._describing: asyncio.Task[Description] | None = None
+        self.in_flight = 0
+
+    async def describe(self) -> Description:
+        """Ask the server anew what it serves."""
+        if self._key.fault:
+            raise Misconfigured(self._client.url, self._key.fault)
+        self._served = await self._ask(self._client.describe())
+        return self._served
+
+    async def generate(self, call: Call) -> Answer:
+        """Complete one prompt."""
+        self.in_flight += 1
+        try:
+            return await self._generate(call)
+        except (Unreachable, BrokenAnswer, Misconfigured):
+            self._served = None  # it may come back as another model or version
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        if self._describing:
+            self._describing.cancel()
+        await self._client.close()
+
+    async def _generate(self, call: Call) -> Answer:
+        served = await self._description()
+        began = time.perf_counter()
+        completion = await self._ask(self._client.complete(call, served))
+        latency_s = time.perf_counter() - began
+        text = cut(completion.text, call.stop)
+        return Answer(
+            text=text,
+            # The stop sequence may have come with the last token that the limit allowed.
+            finish_reason=completion.finish_reason if text == completion.text else FinishReason.STOP,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            latency_s=latency_s,
+            endpoint=self._client.url,
+            model_revision=served.model_revision,
+            server_version=served.server_version,
+        )
+
+    async def _description(self) -> Description:
+        if self._served:
+            return self._served
+        if self._describing is None or self._describing.done():
+            self._describing = asyncio.create_task(self.describe())
+            self._describing.add_done_callback(_look_at)
+        return await asyncio.shield(self._describing)  # the first calls come together: all wait for one
+
+    async def _ask(self, question: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):  # in all: httpx2 counts from byte to byte
+                return await question
+        except LMError:
+            raise
+        except Exception as error:
+            raise lm_error(error, self._client.url, self._key) from error
+
+
+def _look_at(task: asyncio.Task[Description]) -> None:
+    if not task.cancelled():
+        task.exception()  # or asyncio complains, when every call that waited for it was cancelled

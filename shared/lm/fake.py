@@ -1,0 +1,212 @@
+"""A fake LM server that speaks TGI's and OpenAI's protocols over real HTTP on the loopback interface.
+
+In a test: `with FakeServer() as server: ... server.url ...`. As a process: `python -m shared.lm.fake`, which
+prints its URL. What it writes is a function of (prompt, seed, chat), so runs can be repeated.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from shared.lm.fake_http import Connection, Delivery, Received, Reply
+from shared.lm.fake_protocols import (
+    FakeAnswer,
+    FakeModel,
+    FakeRequest,
+    Refused,
+    openai_models,
+    openai_refusal,
+    openai_reply,
+    read_openai,
+    read_tgi,
+    tgi_info,
+    tgi_refusal,
+    tgi_reply,
+    write,
+)
+from shared.lm.fake_responder import respond as plausible
+
+DEFAULT_MODEL = FakeModel()
+GENERATING = ("/generate", "/v1/completions", "/v1/chat/completions")
+
+
+@dataclass(frozen=True, slots=True)
+class FakeFault:
+    """An answer that goes wrong: any status and body, delivered whole, by half, or not at all."""
+
+    status: int = 200
+    body: bytes = b""
+    delivery: Delivery = Delivery.WHOLE
+    content_type: str = "application/json"
+
+
+Responder = Callable[[FakeRequest], FakeAnswer | FakeFault]
+Latency = float | Callable[[FakeRequest], float]
+
+
+class FakeServer:
+    """A fake LM server. As a context manager it serves in a thread of its own.
+
+    `respond` says what the LM writes, and `latency` (seconds, or a function of the request) how long that
+    takes. Above `slots` calls at once it answers 429. It wants `key` as the key, and `description_fault` is
+    what goes wrong with `GET /info` and `GET /v1/models`. With `record`, what came for `GENERATING` paths
+    stands in `requests`, in the order of arrival.
+    """
+
+    def __init__(
+        self,
+        respond: Responder = plausible,
+        *,
+        latency: Latency = 0.0,
+        model: FakeModel = DEFAULT_MODEL,
+        slots: int | None = None,
+        key: str | None = None,
+        description_fault: FakeFault | None = None,
+        record: bool = False,
+    ) -> None:
+        self.respond = respond
+        self.latency = latency
+        self.model = model
+        self.slots = slots
+        self.key = key
+        self.description_fault = description_fault
+        self.requests: list[Received] = []
+        self.descriptions = 0  # how often it was asked what it serves
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.url = ""
+        self._record = record
+        self._connections: set[Connection] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve_in_thread, args=(ready,), daemon=True)
+        self._thread.start()
+        ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loop and self._stop and self._thread:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    @property
+    def bodies(self) -> list[dict[str, object]]:
+        """The recorded requests' JSON."""
+        return [json.loads(request.body) for request in self.requests]
+
+    async def serve(self, port: int = 0, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve on 127.0.0.1 until cancelled, or until the context ends; port 0 takes a free one."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await self._loop.create_server(lambda: Connection(self), "127.0.0.1", port, backlog=1024)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        on_ready()
+        try:
+            await self._stop.wait()
+        finally:
+            server.close()
+            for connection in list(self._connections):
+                connection.abort()
+            await asyncio.sleep(0)  # lets the connections close
+
+    def _serve_in_thread(self, ready: threading.Event) -> None:
+        asyncio.run(self.serve(on_ready=ready.set))
+
+    def opened(self, connection: Connection) -> None:
+        """A client came."""
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """It went."""
+        self._connections.discard(connection)
+
+    def answered(self) -> None:
+        """A reply is gone."""
+        self.in_flight -= 1
+
+    def answer(self, received: Received) -> Reply:
+        """Decide what to reply."""
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        refusal = tgi_refusal if received.path == "/generate" else openai_refusal
+        try:
+            return self._route(received)
+        except Refused as refused:
+            return refusal(refused.status, refused.message)
+
+    def _route(self, received: Received) -> Reply:
+        if received.path == "/health":
+            return Reply(b"")
+        if self.key and received.headers.get("authorization") != f"Bearer {self.key}":
+            raise Refused(401, "the key is wrong")
+        if received.method == "GET" and received.path in ("/info", "/v1/models"):
+            return self._describe(received.path)
+        if received.method == "POST" and received.path in GENERATING:
+            return self._generate(received)
+        raise Refused(404, f"there is no {received.method} {received.path} here")
+
+    def _describe(self, path: str) -> Reply:
+        self.descriptions += 1
+        if self.description_fault:
+            return _fault_reply(self.description_fault, 0.0)
+        return tgi_info(self.model) if path == "/info" else openai_models(self.model)
+
+    def _generate(self, received: Received) -> Reply:
+        if self._record:
+            self.requests.append(received)
+        if self.slots is not None and self.in_flight > self.slots:
+            raise Refused(429, "Model is overloaded")
+        try:
+            body = json.loads(received.body)
+        except ValueError:
+            raise Refused(400, "Failed to parse the request body as JSON") from None
+        if not isinstance(body, dict):
+            raise Refused(422, "Failed to deserialize the JSON body into the target type")
+        read = read_tgi if received.path == "/generate" else read_openai
+        return self._write(read(received.path, body, self.model))
+
+    def _write(self, request: FakeRequest) -> Reply:
+        delay_s = self.latency(request) if callable(self.latency) else self.latency
+        answer = self.respond(request)
+        if isinstance(answer, FakeFault):
+            return _fault_reply(answer, delay_s)
+        written = write(answer, request)
+        if request.path == "/generate":
+            return _later(tgi_reply(written, request), delay_s)
+        return _later(openai_reply(written, request), delay_s)
+
+
+def _fault_reply(fault: FakeFault, delay_s: float) -> Reply:
+    return Reply(fault.body, fault.status, fault.content_type, delivery=fault.delivery, delay_s=delay_s)
+
+
+def _later(reply: Reply, delay_s: float) -> Reply:
+    return Reply(reply.body, reply.status, headers=reply.headers, delay_s=delay_s) if delay_s else reply
+
+
+def main() -> None:
+    """Serve until interrupted; print the URL on a line of its own."""
+    parser = argparse.ArgumentParser(prog="python -m shared.lm.fake", description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--model", default=DEFAULT_MODEL.model_id)
+    parser.add_argument("--slots", type=int, default=None, help="calls at once before it answers 429")
+    given = parser.parse_args()
+    server = FakeServer(latency=given.latency, model=FakeModel(given.model), slots=given.slots)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(server.serve(given.port, lambda: print(server.url, flush=True)))
+
+
+if __name__ == "__main__":
+    main()

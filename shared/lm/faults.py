@@ -1,0 +1,81 @@
+"""The one place where what went wrong beneath becomes one of our errors."""
+
+import json
+
+import httpx2
+from huggingface_hub.errors import InferenceTimeoutError
+
+from shared.lm.api_key import ApiKey
+from shared.lm.errors import (
+    BrokenAnswer,
+    LMError,
+    Misconfigured,
+    Overloaded,
+    RefusedInput,
+    TimedOut,
+    Unreachable,
+)
+from shared.lm.http import StatusError
+
+LONGEST_DETAIL = 300
+
+_BY_STATUS: dict[int, type[LMError]] = {
+    400: RefusedInput,
+    413: RefusedInput,
+    414: RefusedInput,
+    422: RefusedInput,
+    424: BrokenAnswer,  # TGI: generation failed
+    408: Overloaded,
+    425: Overloaded,
+    429: Overloaded,
+    502: Overloaded,
+    503: Overloaded,
+}
+
+_BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
+    # In this order: the first that fits.
+    (httpx2.PoolTimeout, Overloaded),
+    (httpx2.ConnectTimeout, Unreachable),
+    (httpx2.ConnectError, Unreachable),
+    (httpx2.TimeoutException, TimedOut),
+    (TimeoutError, TimedOut),
+    (httpx2.UnsupportedProtocol, Misconfigured),
+    (httpx2.InvalidURL, Misconfigured),
+    (httpx2.LocalProtocolError, Misconfigured),
+    (UnicodeEncodeError, RefusedInput),  # our own prompt: what comes in is only ever decoded
+)
+
+
+def lm_error(error: Exception, endpoint: str, key: ApiKey) -> LMError:
+    """`error` in our words; what we don't know is a broken answer."""
+    if isinstance(error, InferenceTimeoutError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, StatusError):
+        return _by_status(error.status)(endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")))
+    ours = next((ours for theirs, ours in _BY_TYPE if isinstance(error, theirs)), BrokenAnswer)
+    return ours(endpoint, one_line(key.hide(f"{type(error).__name__} {error}")))
+
+
+def one_line(text: str) -> str:
+    """`text` on one line of at most `LONGEST_DETAIL` printable characters."""
+    line = "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"
+
+
+def _by_status(status: int) -> type[LMError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    # A redirect, a path that isn't there, a key that isn't right: all to be mended by a person.
+    return BrokenAnswer if status >= 500 else Misconfigured
+
+
+def _said(body: str) -> str:
+    """The server's message: TGI's `error`, OpenAI's `error.message`, FastAPI's `detail`, or plain text."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    for name in ("error", "message", "detail"):
+        if isinstance(said, dict) and name in said:
+            said = said[name]
+    return said if isinstance(said, str) else json.dumps(said)

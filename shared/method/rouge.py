@@ -1,0 +1,122 @@
+"""Rouge-L: the words of a text, and how far two word sequences agree in order.
+
+For ASCII text the words and the scores are those of `rouge-score` 0.1.2, to the last bit: runs of a-z and 0-9
+after lower-casing, and F1 by the same floating-point steps. `rouge-score` loses every other letter; here a text
+with any non-ASCII character is read as Unicode words, after lower-casing and NFC:
+
+- a word is a run of letters, decimal digits and letter-like numbers, with their combining marks (categories
+  L, Nd, Nl, M); everything else parts words, as punctuation and `_` do in ASCII text;
+- each character of a script written without spaces (Han, Hiragana, Thai, Lao, Burmese, Khmer) is a word of its
+  own, with its marks, as in Unicode's Standard Annex 29;
+- invisible format characters (category Cf) vanish, except the zero-width space, which parts words.
+
+Only words of ASCII letters and digits have a Porter stem; any other word is its own.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import TYPE_CHECKING, TypeAlias
+
+from rapidfuzz.distance import LCSseq
+
+if TYPE_CHECKING:
+    from rouge_score.tokenizers import DefaultTokenizer
+
+Symbols: TypeAlias = str | tuple[int, ...]
+"""A text as rapidfuzz compares it fastest: each word one character, or one int where characters run out."""
+
+_ASCII_WORDS = "".join(char.lower() if char.isalnum() else " " for char in map(chr, range(128)))
+_WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl"})
+_LAST_SYMBOL = 0x10FFFF
+_STEMS_KEPT = 1 << 16
+
+_HAN = r"\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA = r"\u3041-\u309f"
+_THAI_LAO_BURMESE_KHMER = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_UNSPACED = _HAN + _HIRAGANA + _THAI_LAO_BURMESE_KHMER
+_UNICODE_WORD = re.compile(rf"[{_UNSPACED}][^\w\s]*|[^\W{_UNSPACED}][^\s{_UNSPACED}]*")
+
+
+class _WordCharacters(dict[int, str]):
+    """For `str.translate`: what part of a word remains, what parts words turns into a space."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        category = unicodedata.category(char)
+        if category in _WORD_CATEGORIES:
+            self[code] = char
+        else:
+            self[code] = "" if category == "Cf" and char != "\u200b" else " "
+        return self[code]
+
+
+_WORD_CHARACTERS = _WordCharacters()
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in order, lower-cased; for ASCII text, `rouge-score`'s tokens without stemmer."""
+    if text.isascii():
+        return text.translate(_ASCII_WORDS).split()
+    cleaned = unicodedata.normalize("NFC", text.lower()).translate(_WORD_CHARACTERS)
+    return _UNICODE_WORD.findall(cleaned)
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text's words in order; for ASCII text, `rouge-score`'s tokens with its stemmer."""
+    return [_stem(word) if len(word) > 3 else word for word in words(text)]
+
+
+@lru_cache(maxsize=_STEMS_KEPT)
+def _stem(word: str) -> str:
+    if not word.isascii():
+        return word
+    stem: str = _porter().tokenize(word)[0]
+    return stem
+
+
+@cache
+def _porter() -> "DefaultTokenizer":
+    from rouge_score.tokenizers import DefaultTokenizer  # takes half a second, and novelty needs no stems
+
+    return DefaultTokenizer(use_stemmer=True)
+
+
+def number_words() -> defaultdict[str, int]:
+    """A growing numbering: looking a word up gives its number, 0, 1, 2 … in order of first sight."""
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    return numbers
+
+
+def symbols(numbers: Sequence[int]) -> Symbols:
+    """Word numbers as symbols; equal numbers give equal symbols, in strings and tuples alike."""
+    if not numbers or max(numbers) <= _LAST_SYMBOL:
+        return "".join(map(chr, numbers))
+    return tuple(numbers)
+
+
+def f1(lcs: int, a_length: int, b_length: int) -> float:
+    """F1 of a longest common subsequence of `lcs` words, in `rouge-score`'s order of operations."""
+    if not lcs:
+        return 0.0
+    precision, recall = lcs / b_length, lcs / a_length
+    return 2 * precision * recall / (precision + recall)
+
+
+def rouge_l(a: Iterable[str], b: Iterable[str]) -> float:
+    """Rouge-L F1 of two word sequences, 0 to 1, the same both ways round; 0 if either is empty."""
+    return rouge_l_matrix([a, b])[0][1]
+
+
+def rouge_l_matrix(texts: Iterable[Iterable[str]]) -> tuple[tuple[float, ...], ...]:
+    """Rouge-L F1 of every pair of n word sequences: n rows of n, symmetric, with 1.0 on the diagonal."""
+    numbers = number_words()
+    sequences = [symbols([numbers[word] for word in text]) for text in texts]
+    rows = [[1.0] * len(sequences) for _ in sequences]
+    for (i, a), (j, b) in combinations(enumerate(sequences), 2):
+        rows[i][j] = rows[j][i] = f1(LCSseq.similarity(a, b), len(a), len(b))
+    return tuple(map(tuple, rows))

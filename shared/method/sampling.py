@@ -1,0 +1,85 @@
+"""Which demonstrations a prompt shows, drawn from plain values so that a call can be drawn again.
+
+Source: the paper, section 3.1 (24 = 20 seeds + 4 generated for `input_output`, 10 = 8 + 2 for
+`output_only`; 18 and 15 seeds for instances).
+"""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.method.tasks import Demonstration, DemonstrationKind, SeedTask
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedSeed:
+    """A seed task under the store's key."""
+
+    key: str
+    task: SeedTask
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedInstruction:
+    """An accepted instruction under the store's key."""
+
+    key: str
+    text: str
+
+
+def rng(*parts: object) -> random.Random:
+    """A source of chance that is the same for the same parts, on any machine."""
+    text = "\x1f".join(map(str, parts))
+    return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+
+
+def draw_generated(pool: int, count: int, *, key: str, ordinal: int) -> tuple[int, ...]:
+    """Up to `count` of the numbers 0 to `pool` - 1, none twice, anew for every call.
+
+    The numbers stand for accepted instructions in the order of their acceptance, so that the caller
+    reads only those that are drawn. `key` and `ordinal` are as below.
+    """
+    return tuple(_draw(range(pool), count, rng(key, "generated", ordinal)))
+
+
+def sample_instruction_demonstrations(
+    seeds: Sequence[KeyedSeed],
+    generated: Sequence[KeyedInstruction],
+    *,
+    n_seeds: int,
+    key: str,
+    ordinal: int,
+    reuse: int = 1,
+) -> tuple[Demonstration, ...]:
+    """Up to `n_seeds` seeds, drawn, and then all of `generated`, which `draw_generated` chose.
+
+    The pool of seeds holds one task type, in an order that the caller keeps. `key` stands for whatever
+    tells this series of calls from others; `ordinal` counts its calls from 0. The seeds are the same,
+    in the same order, for `reuse` calls in a row: a server's prefix cache then serves them.
+    """
+    shown = _draw(seeds, n_seeds, rng(key, "seeds", ordinal // reuse))
+    return (
+        *(Demonstration(DemonstrationKind.SEED, seed.key, seed.task.instruction) for seed in shown),
+        *(Demonstration(DemonstrationKind.INSTRUCTION, item.key, item.text) for item in generated),
+    )
+
+
+def sample_instance_demonstrations(
+    seeds: Sequence[KeyedSeed], *, n_seeds: int, key: str, ordinal: int, reuse: int = 1
+) -> tuple[Demonstration, ...]:
+    """Up to `n_seeds` seeds, each with one of its instances; the same for `reuse` calls in a row."""
+    chance = rng(key, "instances", ordinal // reuse)
+    return tuple(_with_instance(seed, chance) for seed in _draw(seeds, n_seeds, chance))
+
+
+def _draw(pool: Sequence[T], count: int, chance: random.Random) -> list[T]:
+    return chance.sample(pool, min(count, len(pool)))
+
+
+def _with_instance(seed: KeyedSeed, chance: random.Random) -> Demonstration:
+    instance = chance.choice(seed.task.instances)
+    return Demonstration(DemonstrationKind.SEED, seed.key, seed.task.instruction, instance.input, instance.output)

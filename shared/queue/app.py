@@ -1,0 +1,61 @@
+"""The Celery application that workers run and services publish through.
+
+Messages are hints with a run's id: acknowledged early, harmless when lost, late or doubled, since all
+state stands in Postgres. docs/decisions.md says why each setting is what it is.
+"""
+
+from typing import Any
+
+from celery import Celery
+from celery.app.amqp import AMQP, Queues
+from kombu.entity import Exchange, Queue
+
+from shared.queue import names
+from shared.settings import settings
+
+SOCKET_TIMEOUT_S = 15
+SOCKET_CONNECT_TIMEOUT_S = 5
+
+
+class KnownQueues(Queues):
+    """Makes a queue when it is first named, if it is one of ours; any other name is refused."""
+
+    def __missing__(self, name: str) -> Queue:
+        """The queue of this name. Raises `UnknownQueueError`."""
+        return self.add(Queue(names.checked(name), Exchange(name), routing_key=name))
+
+
+class KnownAMQP(AMQP):
+    """Celery's messaging with our queues only."""
+
+    queues_cls = KnownQueues
+
+
+def make_app(broker: str, **overrides: Any) -> Celery:
+    """A Celery application on this broker."""
+    app = Celery("ensemble-instruct", broker=broker, amqp=KnownAMQP)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=False,
+        task_default_queue=names.CONTROL,
+        task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 1},
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "socket_timeout": SOCKET_TIMEOUT_S,
+            "socket_connect_timeout": SOCKET_CONNECT_TIMEOUT_S,
+            "health_check_interval": 25,
+        },
+        **overrides,
+    )
+    return app
+
+
+def app_from_environment() -> Celery:
+    """The application on the broker that REDIS_URL names. Raises `MissingSettingError`."""
+    return make_app(settings().broker())

@@ -1,0 +1,184 @@
+"""What the novelty gate reads and writes. Its caller holds the gate's lock."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
+
+from shared.method.tasks import Stage, TaskType
+from shared.store.tables.records import Example, Generation, Instruction
+from shared.store.tables.runs import RunTarget
+from shared.store.tables.work import WorkItem, WorkState
+
+OPEN = (WorkState.READY, WorkState.LEASED)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal that has come to its end; one that failed has neither generation nor response."""
+
+    work_id: uuid.UUID
+    position: int
+    generation_id: uuid.UUID | None
+    response: str | None
+    finish_reason: str | None
+
+
+def proposals_in_turn(session: Session, run_id: uuid.UUID, task_type: TaskType, most: int) -> list[Proposal]:
+    """The ended proposals that the gate has not seen, in order, up to the first still on its first try.
+
+    Waiting for first tries makes the order, and so the outcome, the same however many workers ran;
+    a proposal that is being retried is passed over, and seen when it comes.
+    """
+    ungated = (
+        WorkItem.run_id == run_id,
+        WorkItem.task_type == task_type,
+        WorkItem.stage == Stage.INSTRUCTION,
+        ~WorkItem.gated,
+    )
+    tried = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes
+    first_open = select(func.min(WorkItem.position)).where(*ungated, WorkItem.state.in_(OPEN), tried == 0)
+    rows = session.execute(
+        select(WorkItem.id, WorkItem.position, Generation.id, Generation.response, Generation.finish_reason)
+        .outerjoin(Generation, (Generation.work_item_id == WorkItem.id) & Generation.response.is_not(None))
+        .where(
+            *ungated,
+            WorkItem.state.not_in(OPEN),
+            WorkItem.position < func.coalesce(first_open.scalar_subquery(), 2**62),
+        )
+        .order_by(WorkItem.position)
+        .limit(most)
+    )
+    return [Proposal(*row) for row in rows]
+
+
+def mark_gated(session: Session, work_ids: Sequence[uuid.UUID]) -> None:
+    """Remember that the gate has seen these proposals."""
+    session.execute(
+        update(WorkItem)
+        .where(WorkItem.id.in_(work_ids))
+        .values(gated=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedInstruction:
+    """An accepted instruction's key and text; `order` counts from 0 within its run and type."""
+
+    id: uuid.UUID
+    order: int
+    text: str
+
+
+def accepted_since(session: Session, run_id: uuid.UUID, task_type: TaskType, order: int) -> list[AcceptedInstruction]:
+    """The accepted instructions from number `order` on, in the order of their acceptance."""
+    rows = session.execute(
+        select(Instruction.id, Instruction.accepted_order, Instruction.text)
+        .where(
+            Instruction.run_id == run_id,
+            Instruction.task_type == task_type,
+            Instruction.accepted_order >= order,
+        )
+        .order_by(Instruction.accepted_order)
+    )
+    return [AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None]
+
+
+def accepted_at(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, orders: Sequence[int]
+) -> dict[int, AcceptedInstruction]:
+    """The accepted instructions of these numbers."""
+    if not orders:
+        return {}
+    rows = session.execute(
+        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(
+            Instruction.run_id == run_id,
+            Instruction.task_type == task_type,
+            Instruction.accepted_order.in_(orders),
+        )
+    )
+    return {order: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
+
+
+def accepted_before(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> int:
+    """How many instructions had been accepted when the gate came to `position`."""
+    newest = session.scalar(
+        select(Instruction.accepted_order)
+        .where(
+            Instruction.run_id == run_id,
+            Instruction.task_type == task_type,
+            Instruction.position < position,
+            Instruction.accepted_order.is_not(None),
+        )
+        .order_by(Instruction.position.desc())
+        .limit(1)
+    )
+    return 0 if newest is None else newest + 1
+
+
+def count(session: Session, run_id: uuid.UUID, task_type: TaskType, **added: int) -> None:
+    """Add to a run's counters for a task type, e.g. `count(..., concluded=3, examples=2)`."""
+    values = {name: getattr(RunTarget, name) + amount for name, amount in added.items()}
+    if added.get("examples"):
+        values["gated_at_last_example"] = RunTarget.gated
+    session.execute(
+        update(RunTarget)
+        .where(RunTarget.run_id == run_id, RunTarget.task_type == task_type)
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def count_each(session: Session, run_id: uuid.UUID, **added: Sequence[TaskType]) -> None:
+    """Add one to a counter for each task type in its list, e.g. `count_each(..., concluded=types)`."""
+    for task_type in TaskType:
+        amounts = {name: list(types).count(task_type) for name, types in added.items()}
+        if any(amounts.values()):
+            count(session, run_id, task_type, **amounts)
+
+
+def last_wanted_position(session: Session, run_id: uuid.UUID, task_type: TaskType, target: int) -> int | None:
+    """Where the `target`-th example stands; `None` while there are fewer."""
+    return session.scalar(
+        select(Example.position)
+        .where(Example.run_id == run_id, Example.task_type == task_type)
+        .order_by(Example.position)
+        .offset(target - 1)
+        .limit(1)
+    )
+
+
+def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> bool:
+    """Whether an accepted instruction before `position` may still become an example."""
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    WorkItem.run_id == run_id,
+                    WorkItem.task_type == task_type,
+                    WorkItem.stage != Stage.INSTRUCTION,
+                    WorkItem.state.in_(OPEN),
+                    WorkItem.position < position,
+                )
+            )
+        )
+    )
+
+
+def complete_target(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> None:
+    """Close a task type: its examples end at `position`, later ones are surplus."""
+    session.execute(
+        update(Example)
+        .where(Example.run_id == run_id, Example.task_type == task_type, Example.position > position)
+        .values(surplus=True)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(RunTarget)
+        .where(RunTarget.run_id == run_id, RunTarget.task_type == task_type)
+        .values(completed_at=func.now())
+        .execution_options(synchronize_session=False)
+    )

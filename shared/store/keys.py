@@ -1,0 +1,21 @@
+"""Deterministic keys: the same thing made twice has the same key, so it exists once."""
+
+import uuid
+
+NAMESPACE = uuid.UUID("6f1b3c52-6a5e-5a0e-9d6c-2f3a54c1e7b0")
+POSITIONS_PER_PROPOSAL = 32
+
+
+def key(*parts: object) -> uuid.UUID:
+    """The key of the thing that these parts name, e.g. `key("instance", instruction_id)`."""
+    return uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
+
+
+def position(ordinal: int, offset: int = 0) -> int:
+    """Where an instruction stands in its run: by proposal, then by place in the LM's answer."""
+    return ordinal * POSITIONS_PER_PROPOSAL + offset
+
+
+def ordinal(position: int) -> int:
+    """The proposal that a position belongs to."""
+    return position // POSITIONS_PER_PROPOSAL

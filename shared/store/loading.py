@@ -1,0 +1,62 @@
+"""What a worker must know of a run before it can do its work."""
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shared.job import JobSpec
+from shared.method.prompts import PromptTemplate, parse_template
+from shared.method.sampling import KeyedSeed
+from shared.method.tasks import SeedInstance, SeedTask, TaskType
+from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed
+from shared.store.tables.runs import PromptTemplate as PromptRow
+from shared.store.tables.runs import SeedTask as SeedRow
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """A run's job, its templates by id, its seeds by type in the seed file's order, its models' keys."""
+
+    run_id: uuid.UUID
+    job: JobSpec
+    templates: dict[str, PromptTemplate]
+    seeds: dict[TaskType, list[KeyedSeed]]
+    model_ids: dict[str, uuid.UUID]
+
+
+def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
+    """What a run began with, which never changes; `None` if there is no such run."""
+    run = session.get(Run, run_id)
+    if run is None:
+        return None
+    sources = session.scalars(
+        select(PromptRow.source)
+        .join(RunPrompt, RunPrompt.template_id == PromptRow.id)
+        .where(RunPrompt.run_id == run_id)
+    )
+    templates = [parse_template(source) for source in sources]
+    models = session.execute(select(Model.name, Model.id).where(Model.run_id == run_id))
+    return RunContext(
+        run_id=run_id,
+        job=JobSpec.model_validate(run.job),
+        templates={template.id: template for template in templates},
+        seeds=_seeds(session, run_id),
+        model_ids=dict(models.tuples().all()),
+    )
+
+
+def _seeds(session: Session, run_id: uuid.UUID) -> dict[TaskType, list[KeyedSeed]]:
+    rows = session.scalars(
+        select(SeedRow)
+        .join(RunSeed, RunSeed.seed_task_id == SeedRow.id)
+        .where(RunSeed.run_id == run_id)
+        .order_by(RunSeed.position)
+    )
+    seeds: dict[TaskType, list[KeyedSeed]] = {task_type: [] for task_type in TaskType}
+    for row in rows:
+        instances = tuple(SeedInstance(each["input"], each["output"]) for each in row.instances)
+        task = SeedTask(row.source_id, row.name, row.instruction, instances, row.is_classification)
+        seeds[TaskType(row.task_type)].append(KeyedSeed(str(row.id), task))
+    return seeds

@@ -1,0 +1,196 @@
+"""How far a run is: counts by stage and task type, tokens by model, what stands in the way."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from shared.method.tasks import Stage, TaskType
+from shared.store.runs import targets_of
+from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
+from shared.store.tables.runs import Model, Run, RunTarget
+from shared.store.tables.work import WorkItem, WorkState
+
+
+@dataclass(slots=True)
+class StageCounts:
+    """Records of one stage and type; `open` pieces of work are still to be done."""
+
+    accepted: int = 0
+    rejected: int = 0
+    open: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCounts:
+    """What a model did: `calls` that reached it, tokens read and written, `busy` calls now under way.
+
+    `waiting` pieces of work are to be tried again; `fault` and `detail` say what the latest met with.
+    """
+
+    name: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    busy: int
+    waiting: int
+    fault: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeProgress:
+    """One task type of a run."""
+
+    target: int
+    examples: int
+    proposed: int
+    gated: int
+    completed: bool
+    stages: dict[Stage, StageCounts]
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """A run at one moment; `now` is the database's clock."""
+
+    run_id: uuid.UUID
+    name: str
+    state: str
+    reason: str | None
+    fingerprint: str
+    created_at: datetime
+    finished_at: datetime | None
+    now: datetime
+    types: dict[TaskType, TypeProgress]
+    models: list[ModelCounts]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.finished_at is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has been going, or went."""
+        return ((self.finished_at or self.now) - self.created_at).total_seconds()
+
+
+def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
+    """How far a run is now. The run must exist."""
+    run = session.get_one(Run, run_id, populate_existing=True)
+    stages = _stages(session, run_id)
+    targets = targets_of(session, run_id)
+    return RunProgress(
+        run_id=run.id,
+        name=run.name,
+        state=run.state,
+        reason=run.reason,
+        fingerprint=run.fingerprint,
+        created_at=run.created_at,
+        finished_at=run.finished_at,
+        now=session.scalars(select(func.now())).one(),
+        types={task_type: _type(target, stages[task_type]) for task_type, target in targets.items()},
+        models=_models(session, run_id),
+    )
+
+
+def _type(target: RunTarget, stages: dict[Stage, StageCounts]) -> TypeProgress:
+    return TypeProgress(
+        target=target.target,
+        examples=target.examples,
+        proposed=target.proposed,
+        gated=target.gated,
+        completed=target.completed_at is not None,
+        stages=stages,
+    )
+
+
+Counted = Select[TaskType, RecordState, str | None, int]
+
+
+def _record_counts(run_id: uuid.UUID) -> dict[Stage, Counted]:
+    of_instance = Instance.task_type
+    return {
+        Stage.INSTRUCTION: select(Instruction.task_type, Instruction.state, Instruction.reason, func.count()).where(
+            Instruction.run_id == run_id
+        ),
+        Stage.INSTANCE: select(of_instance, Instance.state, Instance.reason, func.count()).where(
+            Instance.run_id == run_id
+        ),
+        Stage.OUTPUT: select(of_instance, Candidate.state, Candidate.reason, func.count())
+        .join(Instance, Instance.id == Candidate.instance_id)
+        .where(Candidate.run_id == run_id, Candidate.number > 0),
+        Stage.CONSENSUS: select(of_instance, Verdict.state, Verdict.reason, func.count())
+        .join(Instance, Instance.id == Verdict.instance_id)
+        .where(Verdict.run_id == run_id),
+    }
+
+
+def _stages(session: Session, run_id: uuid.UUID) -> dict[TaskType, dict[Stage, StageCounts]]:
+    counts = {task_type: {stage: StageCounts() for stage in Stage} for task_type in TaskType}
+    for stage, statement in _record_counts(run_id).items():
+        columns = list(statement.selected_columns)[:3]
+        for task_type, state, reason, count in session.execute(statement.group_by(*columns)):
+            cell = counts[TaskType(task_type)][stage]
+            if state == RecordState.ACCEPTED:
+                cell.accepted += count
+            else:
+                cell.rejected += count
+                cell.reasons[reason or ""] = count
+    still_open = (
+        select(WorkItem.task_type, WorkItem.stage, func.count())
+        .where(WorkItem.run_id == run_id, WorkItem.state.in_([WorkState.READY, WorkState.LEASED]))
+        .group_by(WorkItem.task_type, WorkItem.stage)
+    )
+    for task_type, stage, count in session.execute(still_open):
+        counts[TaskType(task_type)][Stage(stage)].open = count
+    return counts
+
+
+def _models(session: Session, run_id: uuid.UUID) -> list[ModelCounts]:
+    tokens = session.execute(
+        select(
+            Model.name,
+            func.count(Generation.id),
+            func.coalesce(func.sum(Generation.prompt_tokens), 0),
+            func.coalesce(func.sum(Generation.completion_tokens), 0),
+        )
+        .outerjoin(Generation, Generation.model_id == Model.id)
+        .where(Model.run_id == run_id)
+        .group_by(Model.name)
+        .order_by(Model.name)
+    ).all()
+    trouble = _trouble(session, run_id)
+    return [
+        ModelCounts(name, calls, read or 0, written or 0, *trouble.get(name, (0, 0, None, None)))
+        for name, calls, read, written in tokens
+    ]
+
+
+def _trouble(session: Session, run_id: uuid.UUID) -> dict[str, tuple[int, int, str | None, str | None]]:
+    rows: Sequence[WorkItem] = session.scalars(
+        select(WorkItem)
+        .where(
+            WorkItem.run_id == run_id,
+            WorkItem.model.is_not(None),
+            (WorkItem.state == WorkState.LEASED) | ((WorkItem.state == WorkState.READY) & WorkItem.fault.is_not(None)),
+        )
+        .order_by(WorkItem.ready_at)
+        .limit(10_000)
+    ).all()
+    by_model: dict[str, list[WorkItem]] = defaultdict(list)
+    for row in rows:
+        by_model[row.model or ""].append(row)
+    return {model: _trouble_of(items) for model, items in by_model.items()}
+
+
+def _trouble_of(items: Sequence[WorkItem]) -> tuple[int, int, str | None, str | None]:
+    waiting = [item for item in items if item.state == WorkState.READY]
+    fault, detail = (waiting[-1].fault, waiting[-1].detail) if waiting else (None, None)
+    return len(items) - len(waiting), len(waiting), fault, detail

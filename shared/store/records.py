@@ -1,0 +1,82 @@
+"""What the workers read of the records they build on."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from shared.method.tasks import TaskType
+from shared.store.tables.records import Candidate, Instance, Instruction
+from shared.store.tables.runs import RunTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a voice is asked. `accepted_order` is the instruction's number among its run's accepted ones."""
+
+    instance_id: uuid.UUID
+    instruction: str
+    input: str
+    accepted_order: int
+
+
+def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Instruction]:
+    """The instructions with these keys."""
+    return {row.id: row for row in session.scalars(select(Instruction).where(Instruction.id.in_(ids)))}
+
+
+def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Question]:
+    """The instruction and input of each of these instances."""
+    rows = session.execute(
+        select(
+            Instance.id,
+            Instruction.text,
+            func.coalesce(Instance.input, ""),
+            func.coalesce(Instruction.accepted_order, 0),
+        )
+        .join(Instruction, Instruction.id == Instance.instruction_id)
+        .where(Instance.id.in_(instance_ids))
+    )
+    return {row[0]: Question(*row) for row in rows}
+
+
+def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Candidate]]:
+    """The candidates of each of these instances, number 0 first."""
+    found: dict[uuid.UUID, list[Candidate]] = defaultdict(list)
+    rows = select(Candidate).where(Candidate.instance_id.in_(instance_ids)).order_by(Candidate.number)
+    for row in session.scalars(rows):
+        found[row.instance_id].append(row)
+    return found
+
+
+def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[Instance]:
+    """Note one output more for each mention of an instance; returns those now complete.
+
+    The rows are locked in one order, so two workers that finish the last two outputs of an instance
+    neither deadlock nor both overlook that it is complete.
+    """
+    session.scalars(
+        select(Instance.id).where(Instance.id.in_(instance_ids)).order_by(Instance.id).with_for_update()
+    ).all()
+    complete = []
+    for instance_id in sorted(set(instance_ids)):
+        instance = session.scalars(
+            update(Instance)
+            .where(Instance.id == instance_id)
+            .values(pending_outputs=Instance.pending_outputs - instance_ids.count(instance_id))
+            .returning(Instance)
+        ).one()
+        if instance.pending_outputs == 0:
+            complete.append(instance)
+    return complete
+
+
+def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:
+    """The task types whose target is met, so that further examples are surplus."""
+    rows = session.scalars(
+        select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_not(None))
+    )
+    return {TaskType(row) for row in rows}

@@ -1,0 +1,191 @@
+"""Runs: begin one, find one, end one."""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import String, cast, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from shared.errors import UserError
+from shared.job import JobSpec
+from shared.method.prompts import PromptTemplate
+from shared.method.tasks import SeedTask, Stage, TaskType
+from shared.store.keys import key
+from shared.store.tables.records import Instance, Instruction, Verdict
+from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed, RunState, RunTarget
+from shared.store.tables.runs import PromptTemplate as PromptRow
+from shared.store.tables.runs import SeedTask as SeedRow
+from shared.store.tables.work import WorkItem, WorkState
+from shared.store.work import drop_ready_work
+
+
+class RunNotFoundError(UserError):
+    """There is no run '{name}'. `ensemble-instruct runs` lists those there are."""
+
+
+class RunNameAmbiguousError(UserError):
+    """'{name}' begins the ids of {count} runs; write more of it."""
+
+
+class RunNameTakenError(UserError):
+    """There is a run named '{name}' already. Give this one another with --name."""
+
+
+class RunFinishedError(UserError):
+    """Run '{name}' is {state} already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a run begins with. `templates` are those that its job uses."""
+
+    name: str
+    job: JobSpec
+    fingerprint: str
+    seeds: Sequence[SeedTask]
+    templates: Sequence[PromptTemplate]
+
+
+def seed_key(seed: SeedTask) -> uuid.UUID:
+    """The key of a seed task: equal for equal content, whatever file it stands in."""
+    return key("seed", seed.id, seed.instruction, *(text for i in seed.instances for text in (i.input, i.output)))
+
+
+def template_key(template: PromptTemplate) -> uuid.UUID:
+    """The key of a prompt template: equal for equal sources."""
+    return key("prompt_template", template.sha256)
+
+
+def begin_run(session: Session, new: NewRun) -> Run:
+    """Write a run with all it starts from; its work is planned apart. Raises `RunNameTakenError`."""
+    if session.scalar(select(Run.id).where(Run.name == new.name)):
+        raise RunNameTakenError(name=new.name)
+    run = Run(id=uuid.uuid4(), name=new.name, job=new.job.model_dump(mode="json"), fingerprint=new.fingerprint)
+    session.add(run)
+    session.flush()
+    _write_seeds(session, run.id, new.seeds)
+    _write_templates(session, run.id, new.templates)
+    for name, spec in new.job.models.items():
+        session.add(
+            Model(
+                id=key("model", run.id, name),
+                run_id=run.id,
+                name=name,
+                protocol=spec.protocol.value,
+                kind=spec.kind.value,
+                served_model=spec.model,
+                licence=spec.licence,
+            )
+        )
+    for task_type, target in new.job.targets.items():
+        session.add(RunTarget(run_id=run.id, task_type=task_type, target=target))
+    session.flush()
+    return run
+
+
+def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask]) -> None:
+    rows = [
+        {
+            "id": seed_key(seed),
+            "source_id": seed.id,
+            "name": seed.name,
+            "task_type": seed.task_type,
+            "instruction": seed.instruction,
+            "instances": [{"input": i.input, "output": i.output} for i in seed.instances],
+            "is_classification": seed.is_classification,
+        }
+        for seed in seeds
+    ]
+    session.execute(insert(SeedRow).on_conflict_do_nothing(), rows)
+    session.execute(
+        insert(RunSeed),
+        [{"run_id": run_id, "position": n, "seed_task_id": row["id"]} for n, row in enumerate(rows)],
+    )
+
+
+def _write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[PromptTemplate]) -> None:
+    rows = [
+        {
+            "id": template_key(template),
+            "sha256": template.sha256,
+            "name": template.id,
+            "version": template.version,
+            "stage": template.stage,
+            "task_type": template.task_type,
+            "source": template.source,
+        }
+        for template in templates
+    ]
+    session.execute(insert(PromptRow).on_conflict_do_nothing(), rows)
+    session.execute(insert(RunPrompt), [{"run_id": run_id, "template_id": row["id"]} for row in rows])
+
+
+def find_run(session: Session, name: str) -> Run:
+    """The run with this name, id, or beginning of an id (4 characters or more).
+
+    Raises `RunNotFoundError`, `RunNameAmbiguousError`.
+    """
+    matches = Run.name == name
+    if len(name) >= 4 and all(char in "0123456789abcdef-" for char in name.lower()):
+        matches = or_(matches, cast(Run.id, String).startswith(name.lower(), autoescape=True))
+    found = session.scalars(select(Run).where(matches)).all()
+    exact = [run for run in found if run.name == name]
+    if len(found) > 1 and not exact:
+        raise RunNameAmbiguousError(name=name, count=len(found))
+    if not found:
+        raise RunNotFoundError(name=name)
+    return (exact or found)[0]
+
+
+def list_runs(session: Session) -> Sequence[Run]:
+    """Every run, the newest first."""
+    return session.scalars(select(Run).order_by(Run.created_at.desc())).all()
+
+
+def running_ids(session: Session) -> Sequence[uuid.UUID]:
+    """The runs that are worked on."""
+    return session.scalars(select(Run.id).where(Run.state == RunState.RUNNING).order_by(Run.created_at)).all()
+
+
+def end_run(session: Session, run_id: uuid.UUID, state: RunState, reason: str) -> bool:
+    """Put a running run to its end, drop the work that nobody has begun; `False` if it had ended before."""
+    ended = session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.state == RunState.RUNNING)
+        .values(state=state, reason=reason, finished_at=func.now())
+        .returning(Run.id)
+    ).first()
+    if ended:
+        drop_ready_work(session, run_id)
+    return ended is not None
+
+
+def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -> list[tuple[str, int]]:
+    """How often each reason ended something of a run's task type, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for statement in (
+        select(Instruction.reason).where(Instruction.run_id == run_id, Instruction.task_type == task_type),
+        select(Instance.reason).where(Instance.run_id == run_id, Instance.task_type == task_type),
+        select(Verdict.reason)
+        .join(Instance, Instance.id == Verdict.instance_id)
+        .where(Verdict.run_id == run_id, Instance.task_type == task_type),
+        select(WorkItem.fault).where(
+            WorkItem.run_id == run_id,
+            WorkItem.task_type == task_type,
+            WorkItem.stage == Stage.INSTRUCTION,
+            WorkItem.state == WorkState.FAILED,
+        ),
+    ):
+        reason = statement.selected_columns[0]
+        grouped = statement.add_columns(func.count()).where(reason.is_not(None)).group_by(reason)
+        counts.update(dict(session.execute(grouped).tuples().all()))
+    return counts.most_common()
+
+
+def targets_of(session: Session, run_id: uuid.UUID) -> Mapping[TaskType, RunTarget]:
+    """How far a run is, by task type."""
+    rows = session.scalars(select(RunTarget).where(RunTarget.run_id == run_id).order_by(RunTarget.task_type))
+    return {TaskType(row.task_type): row for row in rows}

@@ -1,0 +1,80 @@
+"""Connections to Postgres, and what its refusals mean to a person."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from shared.errors import UserError, WorldError
+
+Sessions = sessionmaker[Session]
+
+LOCK_TIMEOUT_MS = 30_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+
+
+class DatabaseAddressError(UserError):
+    """DATABASE_URL is not an address of a database: write postgresql://user:password@host:5432/name"""
+
+
+class DatabaseUnreachableError(WorldError):
+    """Postgres at {address} can't be reached: {detail}. Is it running, and is DATABASE_URL right?"""
+
+
+class DatabaseNotMigratedError(WorldError):
+    """The database at {address} has revision {found}, this program needs {needed}: run `ensemble-instruct
+    db upgrade`."""
+
+
+def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """A pool of at most `2 * pool_size` connections. Make it after a fork, never before.
+
+    Raises `DatabaseAddressError`.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise DatabaseAddressError from None
+    if address.get_backend_name() != "postgresql":
+        raise DatabaseAddressError
+    return create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "ensemble-instruct",
+            "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} "
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}",
+        },
+    )
+
+
+def make_sessions(engine: Engine) -> Sessions:
+    """A factory of sessions whose objects outlive their transaction."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def address_of(engine: Engine) -> str:
+    """Where the database is, without its password."""
+    return engine.url.render_as_string(hide_password=True).replace("postgresql+psycopg", "postgresql")
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Turns a refused connection or a missing table into a message for a person."""
+    try:
+        yield
+    except OperationalError as error:
+        detail = " ".join(str(error.orig).split())[:200]
+        raise DatabaseUnreachableError(address=address_of(engine), detail=detail) from error
+
+
+def ping(engine: Engine) -> None:
+    """Ask Postgres for a sign of life. Raises `DatabaseUnreachableError`."""
+    with explained(engine), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))

@@ -1,0 +1,24 @@
+"""Every table, importable from one place."""
+
+from shared.store.base import Base
+from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
+from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask
+from shared.store.tables.work import WorkItem
+
+__all__ = [
+    "Base",
+    "Candidate",
+    "Example",
+    "Generation",
+    "Instance",
+    "Instruction",
+    "Model",
+    "PromptTemplate",
+    "Run",
+    "RunPrompt",
+    "RunSeed",
+    "RunTarget",
+    "SeedTask",
+    "Verdict",
+    "WorkItem",
+]

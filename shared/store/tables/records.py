@@ -1,0 +1,215 @@
+"""What a run makes: generations, and the records that came of them. Nothing is ever deleted."""
+
+import uuid
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.method.tasks import Stage, TaskType
+from shared.store.base import Base, CreatedAt, Key, RunId, one_of
+
+
+class RecordState(StrEnum):
+    """Whether a record goes on to the next stage; a rejected one says why in `reason`."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+ACCEPTED_WITHOUT_REASON = "(state = 'accepted') = (reason IS NULL)"
+
+
+class Generation(Base):
+    """One LM call that reached a server: all that is needed to send it again, and what came back.
+
+    Demonstrations are shown in order, first the seed tasks, then the instructions; both arrays are
+    checked against their tables by a trigger, as one row for each would be 24 rows a call.
+    """
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        UniqueConstraint("work_item_id", "attempt"),
+        CheckConstraint(one_of("stage", Stage), name="stage"),
+        CheckConstraint("(response IS NULL) <> (fault IS NULL)", name="response_or_fault"),
+        Index(None, "run_id", "stage"),
+        Index(None, "model_id"),
+        Index(None, "template_id"),
+        Index("ix_generations_seed_task_ids", "seed_task_ids", postgresql_using="gin"),
+        Index("ix_generations_instruction_ids", "instruction_ids", postgresql_using="gin"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    work_item_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_items.id"))
+    attempt: Mapped[int]
+    stage: Mapped[Stage] = mapped_column(Text)
+    task_type: Mapped[TaskType] = mapped_column(Text)
+    model_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("models.id"))
+    model_revision: Mapped[str | None]
+    endpoint: Mapped[str]
+    server_version: Mapped[str | None]
+    template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("prompt_templates.id"))
+    seed_task_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
+    instruction_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
+    prompt: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    response: Mapped[str | None]
+    finish_reason: Mapped[str | None]
+    fault: Mapped[str | None]
+    detail: Mapped[str | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    latency_s: Mapped[float]
+    worker: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class Instruction(Base):
+    """A proposed task text. `accepted_order` counts a run's accepted ones of a type, without gaps."""
+
+    __tablename__ = "instructions"
+    __table_args__ = (
+        UniqueConstraint("run_id", "task_type", "position"),
+        UniqueConstraint("run_id", "task_type", "accepted_order"),
+        CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
+        CheckConstraint("(state = 'accepted') = (accepted_order IS NOT NULL)", name="accepted_order"),
+        CheckConstraint(one_of("state", RecordState), name="state"),
+        Index(None, "generation_id"),
+        Index(
+            "ix_instructions_accepted",
+            "run_id",
+            "task_type",
+            "position",
+            postgresql_where="state = 'accepted'",
+        ),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    task_type: Mapped[TaskType] = mapped_column(Text)
+    position: Mapped[int] = mapped_column(BigInteger)
+    generation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("generations.id"))
+    text: Mapped[str]
+    state: Mapped[RecordState] = mapped_column(Text)
+    reason: Mapped[str | None]
+    accepted_order: Mapped[int | None]
+    max_similarity: Mapped[float | None]
+    most_similar: Mapped[list[Any] | None]
+    created_at: Mapped[CreatedAt]
+
+
+class Instance(Base):
+    """An instruction with its input, or why there is none; `pending_outputs` voices are still to speak."""
+
+    __tablename__ = "instances"
+    __table_args__ = (
+        UniqueConstraint("instruction_id"),
+        CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
+        CheckConstraint(one_of("state", RecordState), name="state"),
+        Index(None, "run_id", "state"),
+        Index(None, "generation_id"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    task_type: Mapped[TaskType] = mapped_column(Text)
+    instruction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instructions.id"))
+    generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    input: Mapped[str | None]
+    state: Mapped[RecordState] = mapped_column(Text)
+    reason: Mapped[str | None]
+    pending_outputs: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[CreatedAt]
+
+
+class Candidate(Base):
+    """One voice's output for an instance; number 0 is the instance's own."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (
+        UniqueConstraint("instance_id", "number"),
+        CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
+        CheckConstraint(one_of("state", RecordState), name="state"),
+        Index(None, "generation_id"),
+        Index(None, "run_id"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
+    number: Mapped[int]
+    voice: Mapped[str]
+    generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    output: Mapped[str | None]
+    state: Mapped[RecordState] = mapped_column(Text)
+    reason: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+
+
+class Verdict(Base):
+    """The consensus decision on an instance: the candidates compared, every pair's score, the choice.
+
+    `candidate_ids` names the rows and columns of `scores`, in order.
+    """
+
+    __tablename__ = "verdicts"
+    __table_args__ = (
+        UniqueConstraint("instance_id"),
+        CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
+        CheckConstraint(one_of("state", RecordState), name="state"),
+        Index(None, "run_id", "state"),
+        Index(None, "choice_id"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
+    rule: Mapped[str]
+    threshold: Mapped[float]
+    candidate_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
+    scores: Mapped[list[Any]]
+    exact_match: Mapped[bool]
+    margin: Mapped[float | None]
+    choice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("candidates.id"))
+    state: Mapped[RecordState] = mapped_column(Text)
+    reason: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+
+
+class Example(Base):
+    """One row of the dataset. A run's examples stand in the order of `position`; those past the target
+    are surplus."""
+
+    __tablename__ = "examples"
+    __table_args__ = (
+        UniqueConstraint("run_id", "task_type", "position"),
+        UniqueConstraint("verdict_id"),
+        CheckConstraint(one_of("task_type", TaskType), name="task_type"),
+        Index(None, "instance_id"),
+        Index(None, "candidate_id"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    task_type: Mapped[TaskType] = mapped_column(Text)
+    position: Mapped[int] = mapped_column(BigInteger)
+    instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
+    verdict_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("verdicts.id"))
+    candidate_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("candidates.id"))
+    instruction: Mapped[str]
+    input: Mapped[str]
+    output: Mapped[str]
+    surplus: Mapped[bool] = mapped_column(server_default="false")
+    created_at: Mapped[CreatedAt]

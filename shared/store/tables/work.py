@@ -1,0 +1,73 @@
+"""Work to do: one LM call or one verdict each, claimed by a lease."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.method.tasks import Stage, TaskType
+from shared.store.base import Base, Key, RunId, one_of
+
+
+class WorkState(StrEnum):
+    """Where a piece of work stands."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class WorkItem(Base):
+    """One LM call or one verdict to make.
+
+    A piece of work is for an instruction or an instance; a proposal has only its `position`, and is
+    `gated` once its answer has passed the novelty gate. What went wrong is counted apart: the call's
+    failures and time-outs, the server's lack of room, and the crashes of workers. A result must present
+    `lease_token`.
+    """
+
+    __tablename__ = "work_items"
+    __table_args__ = (
+        CheckConstraint(one_of("stage", Stage), name="stage"),
+        CheckConstraint(one_of("task_type", TaskType), name="task_type"),
+        CheckConstraint(one_of("state", WorkState), name="state"),
+        Index("ix_work_items_ready", "run_id", "queue", "position", postgresql_where="state = 'ready'"),
+        Index("ix_work_items_leased", "run_id", "model", postgresql_where="state = 'leased'"),
+        Index("ix_work_items_lease_expiry", "lease_expires_at", postgresql_where="state = 'leased'"),
+        Index("ix_work_items_order", "run_id", "task_type", "stage", "position"),
+        Index(
+            "ix_work_items_ungated",
+            *("run_id", "task_type", "position"),
+            postgresql_where="stage = 'instruction' AND NOT gated",
+        ),
+        Index(None, "instruction_id"),
+        Index(None, "instance_id"),
+    )
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    stage: Mapped[Stage] = mapped_column(Text)
+    task_type: Mapped[TaskType] = mapped_column(Text)
+    queue: Mapped[str]
+    model: Mapped[str | None]
+    voice: Mapped[str | None]
+    position: Mapped[int] = mapped_column(BigInteger)
+    instruction_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("instructions.id", use_alter=True))
+    instance_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("instances.id", use_alter=True))
+    state: Mapped[WorkState] = mapped_column(Text, server_default=WorkState.READY.value)
+    ready_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    failures: Mapped[int] = mapped_column(server_default="0")
+    timeouts: Mapped[int] = mapped_column(server_default="0")
+    overloads: Mapped[int] = mapped_column(server_default="0")
+    crashes: Mapped[int] = mapped_column(server_default="0")
+    lease_token: Mapped[uuid.UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    worker: Mapped[str | None]
+    fault: Mapped[str | None]
+    detail: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+    gated: Mapped[bool] = mapped_column(server_default="false")

@@ -1,0 +1,117 @@
+"""The worker processes: `celery -A workers.app worker -Q <queues>`.
+
+The tasks are shells: each finds the run's context and calls a plain function. A worker that listens to
+`control` also runs the reconciler.
+"""
+
+import uuid
+from random import SystemRandom
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+
+from shared.method.tasks import Stage
+from shared.queue import names
+from shared.queue.app import app_from_environment
+from shared.queue.hints import OUTPUTS_TASK, TASKS
+from shared.settings import settings
+from shared.store.loading import RunContext
+from shared.store.migrate import require_migrated
+from shared.telemetry.logging import configure_logging
+from workers import instance_generator, instruction_generator, output_generator, reconciler
+from workers.consensus_judge import judge_all
+from workers.gate import advance
+from workers.runtime import Runtime
+from workers.stages import LMStage
+from workers.streaming import Stream
+
+app: Celery = app_from_environment()
+_runtimes: list[Runtime] = []
+
+
+def _runtime() -> Runtime:
+    return _runtimes[0]
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    configure_logging(settings().log_level)
+
+
+@worker_init.connect
+def _open_runtime(**_: Any) -> None:
+    runtime = Runtime.open(app, settings().database(), lease_slack_s=settings().lease_slack_s)
+    require_migrated(runtime.engine)
+    _runtimes.append(runtime)
+
+
+@worker_ready.connect
+def _start_reconciler(**_: Any) -> None:
+    if names.CONTROL in app.amqp.queues.consume_from:
+        reconciler.start(_runtime())
+
+
+@worker_shutting_down.connect
+def _stop_streams(**_: Any) -> None:
+    _runtime().stopping.set()
+
+
+@worker_shutdown.connect
+def _close_runtime(**_: Any) -> None:
+    _runtime().close()
+
+
+def _context(run_id: str) -> RunContext | None:
+    return _runtime().context(uuid.UUID(run_id))
+
+
+def _stream(run_id: str, queue: str, stage: LMStage, model_of: Stage) -> None:
+    context = _context(run_id)
+    if context is None:
+        return
+    model = _model(context, queue, model_of)
+    stream = Stream(_runtime(), context, stage, queue, model, SystemRandom())
+    _runtime().loop.run(stream.run())
+
+
+def _model(context: RunContext, queue: str, stage: Stage) -> str:
+    if stage is Stage.INSTRUCTION:
+        return context.job.instructions.model
+    if stage is Stage.INSTANCE:
+        return context.job.instances.model
+    return names.model_of(queue)
+
+
+@app.task(name=TASKS[names.INSTRUCTIONS])
+def generate_instructions(run_id: str, queue: str) -> None:
+    """Propose instructions for a run."""
+    _stream(run_id, queue, instruction_generator.STAGE, Stage.INSTRUCTION)
+
+
+@app.task(name=TASKS[names.INSTANCES])
+def generate_instances(run_id: str, queue: str) -> None:
+    """Make instances for a run's accepted instructions."""
+    _stream(run_id, queue, instance_generator.STAGE, Stage.INSTANCE)
+
+
+@app.task(name=OUTPUTS_TASK)
+def generate_outputs(run_id: str, queue: str) -> None:
+    """Have the queue's model answer a run's instances."""
+    _stream(run_id, queue, output_generator.STAGE, Stage.OUTPUT)
+
+
+@app.task(name=TASKS[names.CONSENSUS])
+def judge_instances(run_id: str, queue: str) -> None:
+    """Decide between the outputs of a run's instances."""
+    context = _context(run_id)
+    if context:
+        judge_all(_runtime(), context)
+
+
+@app.task(name=TASKS[names.CONTROL])
+def advance_run(run_id: str, queue: str) -> None:
+    """Bring a run on at once instead of at the reconciler's next round."""
+    context = _context(run_id)
+    if context:
+        advance(_runtime(), context)

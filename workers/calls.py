@@ -1,0 +1,111 @@
+"""An LM call on its way: prepared from claimed work, answered or failed, written down."""
+
+import uuid
+from dataclasses import dataclass
+
+from shared.job import ModelKind
+from shared.lm.errors import Fault, LMError
+from shared.lm.protocol import Answer, Call
+from shared.method.decoding import DecodingOverrides
+from shared.method.prompts import PromptTemplate, render
+from shared.method.sampling import rng
+from shared.method.tasks import Demonstration, DemonstrationKind
+from shared.store.keys import key
+from shared.store.loading import RunContext
+from shared.store.runs import template_key
+from shared.store.tables.records import Generation
+from shared.store.work import Claim
+
+# A server that is full, away, or somebody else's has taken no call, so there is no generation to keep.
+NOT_TAKEN = frozenset({Fault.OVERLOADED, Fault.UNREACHABLE, Fault.MISCONFIGURED})
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call ready to be sent, with what it was made from."""
+
+    claim: Claim
+    call: Call
+    template: PromptTemplate
+    demonstrations: tuple[Demonstration, ...]
+    model: str
+
+    @property
+    def generation_id(self) -> uuid.UUID:
+        """The key of the generation that this attempt becomes."""
+        return key("generation", self.claim.id, self.claim.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a call: an answer or an error, after `latency_s` seconds."""
+
+    prepared: PreparedCall
+    result: Answer | LMError
+    latency_s: float
+
+
+def prepare(
+    context: RunContext,
+    claim: Claim,
+    *,
+    model: str,
+    template: PromptTemplate,
+    overrides: DecodingOverrides,
+    stop: tuple[str, ...],
+    demonstrations: tuple[Demonstration, ...],
+    **values: str,
+) -> PreparedCall:
+    """Render a claim's prompt. The call's seed depends on the job's seed and place alone, so a run can
+    be repeated."""
+    shown = demonstrations if template.shows_demonstrations else ()
+    chance = rng(context.job.seed, claim.stage, claim.task_type, claim.position, claim.voice)
+    call = Call(
+        prompt=render(template, shown, **values),
+        decoding=overrides.over(template.decoding),
+        stop=stop,
+        seed=chance.getrandbits(31),
+        chat=context.job.models[model].kind is ModelKind.INSTRUCT,
+    )
+    return PreparedCall(claim, call, template, shown, model)
+
+
+def generation(context: RunContext, outcome: Outcome, worker: str) -> Generation:
+    """The row that keeps a call, whether it was answered or failed."""
+    prepared, result = outcome.prepared, outcome.result
+    answer = result if isinstance(result, Answer) else None
+    error = result if isinstance(result, LMError) else None
+    return Generation(
+        id=prepared.generation_id,
+        run_id=context.run_id,
+        work_item_id=prepared.claim.id,
+        attempt=prepared.claim.attempt,
+        stage=prepared.claim.stage,
+        task_type=prepared.claim.task_type,
+        model_id=context.model_ids[prepared.model],
+        model_revision=answer and answer.model_revision,
+        endpoint=result.endpoint,
+        server_version=answer and answer.server_version,
+        template_id=template_key(prepared.template),
+        seed_task_ids=_keys(prepared, DemonstrationKind.SEED),
+        instruction_ids=_keys(prepared, DemonstrationKind.INSTRUCTION),
+        prompt=prepared.call.prompt,
+        parameters={
+            **prepared.call.decoding.model_dump(),
+            "stop": prepared.call.stop,
+            "chat": prepared.call.chat,
+        },
+        seed=prepared.call.seed,
+        response=answer and answer.text,
+        finish_reason=answer and answer.finish_reason,
+        fault=error and error.fault,
+        detail=error and error.detail,
+        prompt_tokens=answer and answer.prompt_tokens,
+        completion_tokens=answer and answer.completion_tokens,
+        latency_s=outcome.latency_s,
+        worker=worker,
+    )
+
+
+def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[uuid.UUID]:
+    return [uuid.UUID(each.key) for each in prepared.demonstrations if each.kind is kind]

@@ -1,0 +1,147 @@
+"""The one serial point of a run: what is novel, how much more to propose, whether the target is met.
+
+Everything here happens under a Postgres lock for one run and task type, in one short transaction,
+and never during an LM call.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy.orm import Session
+
+from shared.job import JobSpec
+from shared.method.filters import Rejection, instruction_rejection
+from shared.method.parsing import ParsedInstruction, parse_instructions
+from shared.method.planning import barren, drained
+from shared.method.tasks import TaskType
+from shared.queue import follow, names
+from shared.queue.hints import publish
+from shared.store import gate
+from shared.store.keys import key, ordinal, position
+from shared.store.loading import RunContext
+from shared.store.locks import lock
+from shared.store.runs import end_run, rejection_counts, targets_of
+from shared.store.tables.records import Instruction, RecordState
+from shared.store.tables.runs import RunState, RunTarget
+from shared.store.tables.work import WorkItem
+from shared.store.work import add_work, drop_ready_work
+from workers.novelty_indexes import SyncedIndex
+from workers.runtime import Runtime
+
+MOST_PROPOSALS = 256
+
+
+def advance(runtime: Runtime, context: RunContext) -> None:
+    """Bring every task type of a run as far as it can go without another LM call."""
+    for task_type in context.job.targets:
+        while _advance_once(runtime, context, task_type):
+            pass
+
+
+def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) -> bool:
+    """One transaction under the lock; returns whether there may be more to gate."""
+    try:
+        with runtime.sessions.begin() as session:
+            lock(session, "gate", context.run_id, task_type)
+            gated = _gate(runtime, session, context, task_type)
+            planned = _conclude_or_plan(session, context, task_type)
+    except Exception:
+        runtime.indexes.forget(context.run_id, task_type)
+        raise
+    queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
+    publish(runtime.app, context.run_id, queues)
+    return gated == MOST_PROPOSALS
+
+
+def _gate(runtime: Runtime, session: Session, context: RunContext, task_type: TaskType) -> int:
+    """Judge the proposals whose turn it is; returns how many."""
+    ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
+    if not ended:
+        return 0
+    synced = runtime.indexes.current(session, context, task_type)
+    already = synced.synced
+    records = [record for proposal in ended for record in _judged(context, task_type, proposal, synced)]
+    session.add_all(records)
+    session.flush()
+    accepted = [record for record in records if record.state == RecordState.ACCEPTED]
+    add_work(session, [follow.instance_work(context.job, record) for record in accepted])
+    gate.mark_gated(session, [proposal.work_id for proposal in ended])
+    gate.count(session, context.run_id, task_type, gated=len(ended), accepted=synced.synced - already)
+    return len(ended)
+
+
+def _judged(
+    context: RunContext, task_type: TaskType, proposal: gate.Proposal, synced: SyncedIndex
+) -> Iterator[Instruction]:
+    """The instructions of one answer, each accepted or with the reason why not."""
+    if proposal.response is None or proposal.generation_id is None:
+        return
+    truncated = proposal.finish_reason == "length"
+    parsed = parse_instructions(proposal.response, context.job.instructions.harvest, truncated=truncated)
+    for offset, instruction in enumerate(parsed):
+        record = Instruction(
+            id=key("instruction", proposal.generation_id, offset),
+            run_id=context.run_id,
+            task_type=task_type,
+            position=position(ordinal(proposal.position), offset),
+            generation_id=proposal.generation_id,
+            text=instruction.text,
+        )
+        _judge(record, instruction, context.job, synced)
+        yield record
+
+
+def _judge(record: Instruction, parsed: ParsedInstruction, job: JobSpec, synced: SyncedIndex) -> None:
+    reason = instruction_rejection(parsed.text, job.instructions.limits, truncated=parsed.truncated)
+    if reason is None:
+        novelty = synced.index.assess(parsed.text)
+        record.max_similarity = novelty.max_similarity
+        record.most_similar = [{"id": match.key, "score": match.score} for match in novelty.most_similar]
+        reason = None if novelty.accepted else Rejection.NOT_NOVEL
+    record.state = RecordState.REJECTED if reason else RecordState.ACCEPTED
+    record.reason = reason
+    if reason is None:
+        record.accepted_order = synced.synced
+        synced.index.add(str(record.id), parsed.text)
+        synced.synced += 1
+
+
+def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType) -> int:
+    """Close the task type if its target is met; otherwise propose as much as it still needs."""
+    target = targets_of(session, context.run_id)[task_type]
+    if target.completed_at is not None:
+        return 0
+    if target.examples >= target.target:
+        _conclude(session, context, target)
+        return 0
+    progress = follow.progress_of(target)
+    if barren(progress, context.job.instructions.patience):
+        if drained(progress):
+            end_run(session, context.run_id, RunState.FAILED, _why_barren(session, target))
+        return 0
+    return follow.propose(session, context.job, target)
+
+
+def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
+    """The examples are the first of their order, so what stands before the last one must end first."""
+    task_type = TaskType(target.task_type)
+    last = gate.last_wanted_position(session, context.run_id, task_type, target.target)
+    if last is None:
+        return
+    of_type = WorkItem.task_type == task_type
+    drop_ready_work(session, context.run_id, of_type, WorkItem.position > last)
+    if gate.open_before(session, context.run_id, task_type, last):
+        return
+    gate.complete_target(session, context.run_id, task_type, last)
+    drop_ready_work(session, context.run_id, of_type)
+    session.expire_all()
+    if all(each.completed_at for each in targets_of(session, context.run_id).values()):
+        end_run(session, context.run_id, RunState.COMPLETED, "every target is met")
+
+
+def _why_barren(session: Session, target: RunTarget) -> str:
+    counts = rejection_counts(session, target.run_id, TaskType(target.task_type))
+    most = ", ".join(f"{reason} {count}" for reason, count in counts[:4]) or "none"
+    barren_for = target.gated - target.gated_at_last_example
+    return (
+        f"{barren_for} proposals in a row of type {target.task_type} led to no example; most frequent reasons: {most}"
+    )

@@ -1,0 +1,48 @@
+"""The novelty indexes that a worker process keeps in memory, one for each run and task type."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from shared.method.novelty import NoveltyIndex
+from shared.method.tasks import TaskType
+from shared.store.gate import accepted_since
+from shared.store.loading import RunContext
+
+
+@dataclass
+class SyncedIndex:
+    """An index, and how many of the run's accepted instructions are in it."""
+
+    index: NoveltyIndex
+    synced: int = 0
+
+    def catch_up(self, session: Session, run_id: uuid.UUID, task_type: TaskType) -> None:
+        """Add what any worker has accepted meanwhile. Its caller holds the gate's lock."""
+        for instruction in accepted_since(session, run_id, task_type, self.synced):
+            self.index.add(str(instruction.id), instruction.text)
+            self.synced = instruction.order + 1
+
+
+@dataclass
+class NoveltyIndexes:
+    """Indexes by run and task type; the gate's lock in Postgres lets one thread at a time touch each."""
+
+    _indexes: dict[tuple[uuid.UUID, TaskType], SyncedIndex] = field(default_factory=dict)
+
+    def current(self, session: Session, context: RunContext, task_type: TaskType) -> SyncedIndex:
+        """The index over the type's seeds and accepted instructions, up to date."""
+        key = (context.run_id, task_type)
+        if key not in self._indexes:
+            index = NoveltyIndex(context.job.instructions.novelty_threshold)
+            for seed in context.seeds[task_type]:
+                index.add(seed.key, seed.task.instruction)
+            self._indexes[key] = SyncedIndex(index)
+        synced = self._indexes[key]
+        synced.catch_up(session, context.run_id, task_type)
+        return synced
+
+    def forget(self, run_id: uuid.UUID, task_type: TaskType) -> None:
+        """Drop an index that may hold what was never committed."""
+        self._indexes.pop((run_id, task_type), None)

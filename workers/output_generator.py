@@ -1,0 +1,99 @@
+"""The `outputs.<model>` queues: have one more voice answer an instance."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from shared.job import Voice
+from shared.method.filters import Rejection, output_rejection
+from shared.method.parsing import parse_output
+from shared.queue import follow
+from shared.store import records
+from shared.store.keys import key
+from shared.store.loading import RunContext
+from shared.store.tables.records import Candidate, RecordState
+from shared.store.work import Claim, add_work
+from workers.calls import PreparedCall, prepare
+from workers.instance_generator import demonstrations
+from workers.stages import Answered, Follow, GivenUp, LMStage
+
+
+def _voice(context: RunContext, claim: Claim) -> tuple[int, Voice]:
+    """A claim's voice, and its number among the candidates; 0 is the instance's own."""
+    voices = enumerate(context.job.outputs, start=1)
+    return next((number, voice) for number, voice in voices if voice.label == claim.voice)
+
+
+def prepare_outputs(session: Session, context: RunContext, claims: Sequence[Claim]) -> list[PreparedCall]:
+    """Render each voice's prompt; a few-shot one shows what the instance itself was made with."""
+    questions = records.questions(session, [claim.subject for claim in claims])
+    prepared = []
+    for claim in claims:
+        _, voice = _voice(context, claim)
+        question = questions[claim.subject]
+        template = context.templates[context.job.voice_prompt(voice)]
+        prepared.append(
+            prepare(
+                context,
+                claim,
+                model=voice.model,
+                template=template,
+                overrides=voice.decoding,
+                stop=template.stop,
+                demonstrations=demonstrations(context, claim.task_type, question.accepted_order),
+                instruction=question.instruction,
+                input=question.input,
+            )
+        )
+    return prepared
+
+
+def save_outputs(session: Session, context: RunContext, answers: Sequence[Answered]) -> Follow:
+    """Parse each answer into a candidate; the last voice to speak asks for the verdict."""
+    questions = records.questions(session, [each.prepared.claim.subject for each in answers])
+    for each in answers:
+        claim = each.prepared.claim
+        candidate = _candidate(context, claim, generation_id=each.prepared.generation_id)
+        parsed = parse_output(each.answer.text, truncated=each.answer.finish_reason == "length")
+        if isinstance(parsed, Rejection):
+            candidate.reason = parsed
+        else:
+            candidate.output = parsed.text
+            instruction = questions[claim.subject].instruction
+            candidate.reason = output_rejection(instruction, parsed.text, context.job.instances.limits)
+        candidate.state = RecordState.REJECTED if candidate.reason else RecordState.ACCEPTED
+        session.add(candidate)
+    return _spoken(session, [each.prepared.claim for each in answers])
+
+
+def save_lost_outputs(session: Session, context: RunContext, lost: Sequence[GivenUp]) -> Follow:
+    """A voice that failed for good leaves a candidate without output; the verdict goes on without it."""
+    for each in lost:
+        candidate = _candidate(context, each.claim, generation_id=each.generation_id)
+        candidate.state, candidate.reason = RecordState.REJECTED, each.fault
+        session.add(candidate)
+    return _spoken(session, [each.claim for each in lost])
+
+
+def _candidate(context: RunContext, claim: Claim, **values: object) -> Candidate:
+    number, voice = _voice(context, claim)
+    return Candidate(
+        id=key("candidate", claim.subject, number),
+        run_id=context.run_id,
+        instance_id=claim.subject,
+        number=number,
+        voice=voice.label,
+        **values,
+    )
+
+
+def _spoken(session: Session, claims: Sequence[Claim]) -> Follow:
+    session.flush()
+    full = records.count_outputs(session, [claim.subject for claim in claims])
+    positions = {claim.subject: claim.position for claim in claims}
+    planned = [follow.consensus_work(instance, positions[instance.id]) for instance in full]
+    add_work(session, planned)
+    return Follow(follow.queues_of(planned))
+
+
+STAGE = LMStage(prepare_outputs, save_outputs, save_lost_outputs)

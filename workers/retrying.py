@@ -1,0 +1,30 @@
+"""Whether a failed call is tried again, and when."""
+
+import random
+
+from shared.job import RetryPolicy
+from shared.lm.errors import Fault, LMError
+from shared.store.work import Claim, Postponement
+
+COUNTERS = {
+    Fault.OVERLOADED: "overloads",
+    Fault.UNREACHABLE: "overloads",
+    Fault.MISCONFIGURED: "overloads",
+    Fault.TIMED_OUT: "timeouts",
+    Fault.BROKEN_ANSWER: "failures",
+}
+
+
+def postponement(policy: RetryPolicy, claim: Claim, error: LMError, chance: random.Random) -> Postponement | None:
+    """When to try again, with exponential back-off and full jitter; `None` when no try is left.
+
+    What says nothing of the call itself, a server that is full or away, is counted apart from what may.
+    """
+    if not error.retryable:
+        return None
+    counter = COUNTERS[error.fault]
+    tried = getattr(claim, counter)
+    if tried + 1 >= getattr(policy, counter):
+        return None
+    most = min(policy.backoff_cap_s, policy.backoff_s * 2.0 ** min(tried, 30))
+    return Postponement(claim, error.fault, error.detail, counter, chance.uniform(0, most))

@@ -1,0 +1,148 @@
+"""What the three LM-bound stages have in common, and how an outcome of theirs is written."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeAlias
+
+from sqlalchemy.orm import Session
+
+from shared.lm.protocol import Answer
+from shared.queue.hints import publish
+from shared.store import work
+from shared.store.loading import RunContext
+from shared.store.work import Claim, Postponement
+from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation
+from workers.gate import advance
+from workers.retrying import postponement
+from workers.runtime import Runtime
+
+CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call with its answer, to be turned into records."""
+
+    prepared: PreparedCall
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Work that no further try will help, and why."""
+
+    claim: Claim
+    fault: str
+    detail: str
+    prepared: PreparedCall | None = None
+
+    @property
+    def generation_id(self) -> uuid.UUID | None:
+        """The key of the last try's generation, if a server took it."""
+        taken = self.prepared is not None and self.fault not in NOT_TAKEN
+        return self.prepared.generation_id if self.prepared and taken else None
+
+
+@dataclass
+class Follow:
+    """What is to happen after the commit."""
+
+    queues: set[str] = field(default_factory=set)
+    advance: bool = False
+
+
+Prepare: TypeAlias = Callable[[Session, RunContext, Sequence[Claim]], list[PreparedCall]]
+SaveAnswers: TypeAlias = Callable[[Session, RunContext, Sequence[Answered]], Follow]
+SaveGivenUp: TypeAlias = Callable[[Session, RunContext, Sequence[GivenUp]], Follow]
+
+
+@dataclass(frozen=True, slots=True)
+class LMStage:
+    """A stage as three plain functions: load and render, parse and save, record what failed for good."""
+
+    prepare: Prepare
+    save_answers: SaveAnswers
+    save_given_up: SaveGivenUp
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    answered: list[Outcome]
+    postponed: list[tuple[Outcome, Postponement]]
+    given_up: list[Outcome]
+
+
+def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequence[Outcome], chance: Random) -> None:
+    """Write what became of some calls in one transaction, then tell the workers what follows."""
+    parts = _sorted(context, outcomes, chance)
+    with runtime.sessions.begin() as session:
+        held = work.finish(session, [each.prepared.claim for each in parts.answered])
+        held |= work.postpone(session, [each for _, each in parts.postponed])
+        given_up = [_given_up(each) for each in parts.given_up]
+        held |= work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
+        session.add_all(generation(context, each, runtime.worker) for each in outcomes if _is_kept(each, held))
+        session.flush()
+        follow = _write(session, context, stage, parts.answered, given_up, held)
+    _tell(runtime, context, follow)
+
+
+def give_up_crashed(runtime: Runtime, context: RunContext, stage: LMStage, claims: Sequence[Claim]) -> None:
+    """End work whose workers vanished too often: it may be what makes them vanish."""
+    given_up = [GivenUp(each, CRASHED, f"its worker vanished {each.crashes} times") for each in claims]
+    with runtime.sessions.begin() as session:
+        held = work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
+        follow = _write(session, context, stage, [], given_up, held)
+    _tell(runtime, context, follow)
+
+
+def _sorted(context: RunContext, outcomes: Sequence[Outcome], chance: Random) -> _Sorted:
+    parts = _Sorted([], [], [])
+    for outcome in outcomes:
+        if isinstance(outcome.result, Answer):
+            parts.answered.append(outcome)
+            continue
+        later = postponement(context.job.retry, outcome.prepared.claim, outcome.result, chance)
+        if later:
+            parts.postponed.append((outcome, later))
+        else:
+            parts.given_up.append(outcome)
+    return parts
+
+
+def _given_up(outcome: Outcome) -> GivenUp:
+    error = outcome.result
+    if isinstance(error, Answer):
+        raise TypeError("an answered call is not given up")
+    return GivenUp(outcome.prepared.claim, error.fault, error.detail, outcome.prepared)
+
+
+def _is_kept(outcome: Outcome, held: set[uuid.UUID]) -> bool:
+    taken = isinstance(outcome.result, Answer) or outcome.result.fault not in NOT_TAKEN
+    return taken and outcome.prepared.claim.id in held
+
+
+def _write(
+    session: Session,
+    context: RunContext,
+    stage: LMStage,
+    answered: Sequence[Outcome],
+    given_up: Sequence[GivenUp],
+    held: set[uuid.UUID],
+) -> Follow:
+    answers = [
+        Answered(each.prepared, each.result)
+        for each in answered
+        if isinstance(each.result, Answer) and each.prepared.claim.id in held
+    ]
+    after_answers = stage.save_answers(session, context, answers) if answers else Follow()
+    lost = [each for each in given_up if each.claim.id in held]
+    after_lost = stage.save_given_up(session, context, lost) if lost else Follow()
+    return Follow(after_answers.queues | after_lost.queues, after_answers.advance or after_lost.advance)
+
+
+def _tell(runtime: Runtime, context: RunContext, follow: Follow) -> None:
+    publish(runtime.app, context.run_id, follow.queues)
+    if follow.advance:
+        advance(runtime, context)
