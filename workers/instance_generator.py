@@ -12,6 +12,7 @@ from shared.queue import follow
 from shared.store import gate, records
 from shared.store.keys import key
 from shared.store.loading import RunContext
+from shared.store.records import insert_in_order
 from shared.store.tables.records import Candidate, Instance, RecordState
 from shared.store.work import Claim, NewWork, add_work
 from workers.calls import PreparedCall, prepare
@@ -59,22 +60,23 @@ def save_instances(session: Session, context: RunContext, answers: Sequence[Answ
     """Parse each answer into an instance, accepted or with the reason why not; ask the other voices."""
     claims = [each.prepared.claim for each in answers]
     instructions = records.instructions(session, [claim.subject for claim in claims])
+    instances: list[Instance] = []
+    candidates: list[Candidate] = []
     planned: list[NewWork] = []
-    rejected: list[TaskType] = []
     for each in answers:
-        claim, generation_id = each.prepared.claim, each.prepared.generation_id
+        claim = each.prepared.claim
+        instance = _instance(context, claim, generation_id=each.prepared.generation_id)
+        instances.append(instance)
         parsed = _parsed(context, instructions[claim.subject].text, each)
-        instance = _instance(context, claim, generation_id=generation_id)
-        session.add(instance)
         if isinstance(parsed, Rejection):
             instance.state, instance.reason = RecordState.REJECTED, parsed
-            rejected.append(claim.task_type)
             continue
         instance.input, instance.pending_outputs = parsed.input, len(context.job.outputs)
-        session.add(_own_candidate(instance, parsed.output))
+        candidates.append(_own_candidate(instance, parsed.output))
         planned += follow.after_instance(context.job, instance, claim.position)
-    session.flush()
+    insert_in_order(session, instances, candidates)
     add_work(session, planned)
+    rejected = [TaskType(each.task_type) for each in instances if each.state == RecordState.REJECTED]
     gate.count_each(session, context.run_id, concluded=rejected)
     return Follow(follow.queues_of(planned), advance=bool(rejected))
 

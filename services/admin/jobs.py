@@ -8,12 +8,11 @@ import typer
 
 from services.admin.connections import open_broker, open_session
 from services.admin.console import err, out, print_json, say
+from services.admin.enqueueing import start_run
 from services.admin.planning import Plan, check_models, plan_job
 from shared.dataset.seed_files import SHIPPED_SEEDS, check_seeds, load_seeds
 from shared.errors import UserError, WorldError
 from shared.job_file import read_job
-from shared.queue import follow, names
-from shared.queue.hints import publish
 from shared.store.runs import begin_run, targets_of
 
 TEMPLATE = Path(__file__).parents[2] / "jobs" / "template.yaml"
@@ -90,11 +89,7 @@ def enqueue(
         _describe(plan)
     broker = open_broker()
     with open_session() as session:
-        run = begin_run(session, plan.new_run(session, name))
-        for target in targets_of(session, run.id).values():
-            follow.propose(session, plan.job, target)
-        session.commit()
-    publish(broker, run.id, [names.INSTRUCTIONS, names.CONTROL])
+        run = start_run(session, broker, plan, name)
     if as_json:
         print_json({"id": str(run.id), "name": run.name, "fingerprint": run.fingerprint})
         return

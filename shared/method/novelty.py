@@ -135,20 +135,26 @@ class NoveltyIndex:
         known, fewest = len(query.postings), int(least.min())
         if known < fewest:
             return []
-        again = 1 if fewest > 1 else 0  # 1 if each must be met twice
-        probed = query.postings[: known - fewest + 1 + again]
-        hits = np.frombuffer(b"".join(probed), np.uintc)
-        rarity = np.repeat(np.arange(len(probed), dtype=np.int32), [len(posting) for posting in probed])
+        sizes = [len(posting) for posting in query.postings]
+        probes = known - fewest + 1
+        again = _repeats(sizes, probes, fewest - 1)
+        probes += again
+        hits = np.frombuffer(b"".join(query.postings[:probes]), np.uintc)
+        rarity = np.repeat(np.arange(probes, dtype=np.int32), sizes[:probes])
         lengths = np.frombuffer(self._lengths, np.ushort)
         hits = hits[rarity <= (known - least + again)[lengths[hits]]]
         hits.sort()
-        records = sorted(set((hits[1:][hits[1:] == hits[:-1]] if again else hits).tolist()))
-        if len(records) <= _PILOTS:
+        records = sorted(set((hits[again:][hits[again:] == hits[: len(hits) - again]]).tolist()))
+        self.n1=len(records)
+        if len(records) <= _PILOTS or not NARROW:
+            self.n2=len(records)
             return records
         met = np.searchsorted(hits, records, "right") - np.searchsorted(hits, records)
         others = lengths[records]
         unprobed = least[others] - 1 - again
-        return self._narrowed(query, records, _f1(met + unprobed, len(query.text), others), 1)
+        r= self._narrowed(query, records, _f1(met + unprobed, len(query.text), others), 1)
+        self.n2=len(r)
+        return r
 
     def _narrowed(self, query: _Query, records: Sequence[int], bounds: NDArray[np.floating], k: int) -> list[int]:
         """Those of `records`, in their order, that may be among the `k` best that score above 0.
@@ -197,6 +203,16 @@ def least_common(threshold: float, length: int) -> NDArray[np.int32]:
     most[-1] = length
     return np.concatenate(([_NEVER], np.where(least <= most, least, _NEVER)), dtype=np.int32)
 
+
+NARROW=True
+FRAC=4
+def _repeats(sizes, probes, most):
+    total=sum(sizes[:probes])
+    repeats=0
+    while repeats<most and (repeats==0 or sizes[probes+repeats]*FRAC<=total):
+        total+=sizes[probes+repeats]
+        repeats+=1
+    return repeats
 
 def _f1(lcs: NDArray[Any], a_length: int, b_lengths: NDArray[Any]) -> NDArray[np.float64]:
     """`shared.method.rouge.f1` over arrays, by the same operations."""

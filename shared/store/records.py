@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
+from shared.store.base import Base
 from shared.store.tables.records import Candidate, Instance, Instruction
 from shared.store.tables.runs import RunTarget
 
@@ -21,6 +22,13 @@ class Question:
     instruction: str
     input: str
     accepted_order: int
+
+
+def insert_in_order(session: Session, *rows: Sequence[Base]) -> None:
+    """Insert rows, each sequence after the one that its rows refer to."""
+    for each in rows:
+        session.add_all(each)
+        session.flush()
 
 
 def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Instruction]:

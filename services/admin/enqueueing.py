@@ -1,0 +1,20 @@
+"""Starting a run: in one transaction, then a hint to the workers."""
+
+from celery import Celery
+from sqlalchemy.orm import Session
+
+from services.admin.planning import Plan
+from shared.queue import follow, names
+from shared.queue.hints import publish
+from shared.store.runs import begin_run, targets_of
+from shared.store.tables.runs import Run
+
+
+def start_run(session: Session, broker: Celery, plan: Plan, name: str | None = None) -> Run:
+    """Write a run with its first work and commit it, then tell the workers. Raises `RunNameTakenError`."""
+    run = begin_run(session, plan.new_run(session, name))
+    for target in targets_of(session, run.id).values():
+        follow.propose(session, plan.job, target)
+    session.commit()
+    publish(broker, run.id, [names.INSTRUCTIONS, names.CONTROL])
+    return run

@@ -1,0 +1,74 @@
+"""Real services for the tests: a Postgres and a Valkey of their own, on free ports, gone afterwards."""
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from services.local.postgres import Postgres
+from services.local.valkey import Valkey
+from shared.store.migrate import upgrade
+from shared.store.session import Sessions, make_engine, make_sessions
+
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A Postgres server with one migrated database, which every test's own is cloned from."""
+    with Postgres(tmp_path_factory.mktemp("postgres"), fast=True) as server:
+        with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        engine = make_engine(server.url_of(TEMPLATE))
+        upgrade(engine)
+        engine.dispose()
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a migrated database of the test's own."""
+    yield from _database(postgres, TEMPLATE)
+
+
+@pytest.fixture
+def empty_database_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a database without tables."""
+    yield from _database(postgres, "template1")
+
+
+def _database(postgres: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield postgres.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Connections to the test's database."""
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Sessions:
+    """Sessions on the test's database."""
+    return make_sessions(engine)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A Valkey server."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """The address of the broker; tests that share it use runs of their own."""
+    return valkey.url
