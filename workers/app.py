@@ -4,13 +4,16 @@ The tasks are shells: each finds the run's context and calls a plain function. A
 `control` also runs the reconciler.
 """
 
+import sys
 import uuid
 from random import SystemRandom
+from threading import Thread
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
+from shared.errors import EnsembleInstructError
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.app import app_from_environment
@@ -28,6 +31,9 @@ from workers.streaming import Stream
 
 app: Celery = app_from_environment()
 _runtimes: list[Runtime] = []
+_reconcilers: list[Thread] = []
+
+RECONCILER_PATIENCE_S = 10.0  # how long a round under way may take to end
 
 
 def _runtime() -> Runtime:
@@ -41,15 +47,18 @@ def _configure_logging(**_: Any) -> None:
 
 @worker_init.connect
 def _open_runtime(**_: Any) -> None:
-    runtime = Runtime.open(app, settings().database(), lease_slack_s=settings().lease_slack_s)
-    require_migrated(runtime.engine)
+    try:
+        runtime = Runtime.open(app, settings().database(), lease_slack_s=settings().lease_slack_s)
+        require_migrated(runtime.engine)
+    except EnsembleInstructError as error:
+        sys.exit(f"error: {error}")  # Celery would log any other exception and go on
     _runtimes.append(runtime)
 
 
 @worker_ready.connect
 def _start_reconciler(**_: Any) -> None:
     if names.CONTROL in app.amqp.queues.consume_from:
-        reconciler.start(_runtime())
+        _reconcilers.append(reconciler.start(_runtime()))
 
 
 @worker_shutting_down.connect
@@ -59,6 +68,8 @@ def _stop_streams(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _close_runtime(**_: Any) -> None:
+    for thread in _reconcilers:
+        thread.join(RECONCILER_PATIENCE_S)
     _runtime().close()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.method.consensus import DiscardReason, Judgement, judge
+from shared.method.consensus import DiscardReason, Judgement, Rule, judge
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store import gate, records, work
@@ -87,7 +87,7 @@ def _judged(context: RunContext, claim: Claim, outputs: Sequence[str]) -> tuple[
     if claim.crashes >= context.job.retry.crashes:
         return judge([], stage.rule, stage.threshold), CRASHED
     judgement = judge(outputs, stage.rule, stage.threshold)
-    too_few = len(outputs) < stage.min_candidates
+    too_few = len(outputs) < stage.min_candidates and stage.rule is not Rule.NONE
     return judgement, DiscardReason.TOO_FEW_CANDIDATES if too_few else judgement.reason
 
 

@@ -19,7 +19,7 @@ from shared.store import gate
 from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
-from shared.store.runs import end_run, rejection_counts, targets_of
+from shared.store.runs import end_run, is_running, rejection_counts, targets_of
 from shared.store.tables.records import Instruction, RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
@@ -39,14 +39,12 @@ def advance(runtime: Runtime, context: RunContext) -> None:
 
 def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) -> bool:
     """One transaction under the lock; returns whether there may be more to gate."""
-    try:
-        with runtime.sessions.begin() as session:
-            lock(session, "gate", context.run_id, task_type)
-            gated = _gate(runtime, session, context, task_type)
-            planned = _conclude_or_plan(session, context, task_type)
-    except Exception:
-        runtime.indexes.forget(context.run_id, task_type)
-        raise
+    with runtime.indexes.turn(context.run_id, task_type), runtime.sessions.begin() as session:
+        lock(session, "gate", context.run_id, task_type)
+        if not is_running(session, context.run_id):
+            return False
+        gated = _gate(runtime, session, context, task_type)
+        planned = _conclude_or_plan(session, context, task_type)
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
     publish(runtime.app, context.run_id, queues)
     return gated == MOST_PROPOSALS
@@ -109,6 +107,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
     """Close the task type if its target is met; otherwise propose as much as it still needs."""
     target = targets_of(session, context.run_id)[task_type]
     if target.completed_at is not None:
+        drop_ready_work(session, context.run_id, WorkItem.task_type == task_type)
         return 0
     if target.examples >= target.target:
         _conclude(session, context, target)
@@ -133,6 +132,7 @@ def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
         return
     gate.complete_target(session, context.run_id, task_type, last)
     drop_ready_work(session, context.run_id, of_type)
+    lock(session, "end", context.run_id)  # or two types that are met at once each overlook the other
     session.expire_all()
     if all(each.completed_at for each in targets_of(session, context.run_id).values()):
         end_run(session, context.run_id, RunState.COMPLETED, "every target is met")

@@ -1,7 +1,11 @@
 """The novelty indexes that a worker process keeps in memory, one for each run and task type."""
 
 import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 from sqlalchemy.orm import Session
 
@@ -27,9 +31,22 @@ class SyncedIndex:
 
 @dataclass
 class NoveltyIndexes:
-    """Indexes by run and task type; the gate's lock in Postgres lets one thread at a time touch each."""
+    """Indexes by run and task type, each touched by one thread at a time."""
 
     _indexes: dict[tuple[uuid.UUID, TaskType], SyncedIndex] = field(default_factory=dict)
+    _turns: defaultdict[tuple[uuid.UUID, TaskType], Lock] = field(default_factory=lambda: defaultdict(Lock))
+
+    @contextmanager
+    def turn(self, run_id: uuid.UUID, task_type: TaskType) -> Iterator[None]:
+        """This process's turn at an index, around a transaction; if that fails, the index may hold what was
+        never committed, and is dropped before anybody else sees it."""
+        key = (run_id, task_type)
+        with self._turns[key]:
+            try:
+                yield
+            except BaseException:
+                self._indexes.pop(key, None)
+                raise
 
     def current(self, session: Session, context: RunContext, task_type: TaskType) -> SyncedIndex:
         """The index over the type's seeds and accepted instructions, up to date."""
@@ -43,6 +60,8 @@ class NoveltyIndexes:
         synced.catch_up(session, context.run_id, task_type)
         return synced
 
-    def forget(self, run_id: uuid.UUID, task_type: TaskType) -> None:
-        """Drop an index that may hold what was never committed."""
-        self._indexes.pop((run_id, task_type), None)
+    def forget_all_but(self, run_ids: Collection[uuid.UUID]) -> None:
+        """Drop the indexes of all other runs."""
+        for key in [key for key in self._indexes if key[0] not in run_ids]:
+            self._indexes.pop(key, None)
+            self._turns.pop(key, None)

@@ -1,14 +1,14 @@
 """Makes good what the broker and vanished workers lost. One is active at a time; others stand by."""
 
 import threading
+import uuid
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from shared.queue.hints import publish
 from shared.store.locks import held_by_one
 from shared.store.runs import running_ids
-from shared.store.work import due_queues, expire_leases
+from shared.store.work import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
 from workers.runtime import Runtime
 
@@ -18,24 +18,36 @@ INTERVAL_S = 2.0
 
 
 def reconcile(runtime: Runtime) -> bool:
-    """Expire leases, advance every running run, hint at due work; `False` if another process does it."""
+    """Expire leases, drop what ended runs left, advance every running run, hint at due work.
+
+    Returns `False` if another process does it.
+    """
     with held_by_one(runtime.engine, "reconciler") as active:
         if not active:
             return False
         with runtime.sessions.begin() as session:
             expired = expire_leases(session)
+            drop_stragglers(session)
             running = running_ids(session)
         if expired:
             log.warning("leases ran out", count=expired)
         for run_id in running:
-            context = runtime.context(run_id)
-            if context:
-                advance(runtime, context)
+            _advance(runtime, run_id)
         with runtime.sessions() as session:
             due = due_queues(session)
         for each in due:
             publish(runtime.app, each.run_id, [each.queue])
     return True
+
+
+def _advance(runtime: Runtime, run_id: uuid.UUID) -> None:
+    """Advance a run; one that can't be must not hold up the others."""
+    try:
+        context = runtime.context(run_id)
+        if context:
+            advance(runtime, context)
+    except Exception:
+        log.exception("run not advanced, will try again", run_id=str(run_id))
 
 
 def start(runtime: Runtime) -> threading.Thread:
@@ -45,8 +57,8 @@ def start(runtime: Runtime) -> threading.Thread:
         while not runtime.stopping.wait(INTERVAL_S):
             try:
                 reconcile(runtime)
-            except DBAPIError as error:
-                log.warning("reconciling failed, will try again", error=" ".join(str(error.orig).split()))
+            except Exception:  # whatever it is: without a reconciler, work is lost
+                log.exception("reconciling failed, will try again")
 
     thread = threading.Thread(target=run, name="reconciler", daemon=True)
     thread.start()

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 from os import getpid
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from shared.lm.connect import connect
 from shared.lm.protocol import LanguageModel
 from shared.store.loading import RunContext, load_run
+from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
 from workers.novelty_indexes import NoveltyIndexes
 
@@ -52,6 +53,7 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
     loop: EventLoop = field(default_factory=EventLoop)
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
+    streaming: set[tuple[uuid.UUID, str]] = field(default_factory=set)  # runs' queues; the loop's alone
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str], LanguageModel] = field(default_factory=dict)
 
@@ -63,14 +65,25 @@ class Runtime:
         return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
 
     def context(self, run_id: uuid.UUID) -> RunContext | None:
-        """What the run began with, read once."""
-        if run_id not in self._contexts:
-            with self.sessions() as session:
-                context = load_run(session, run_id)
-            if context is None:
-                return None
+        """What the run began with, read once; `None` if there is no such run."""
+        known = self._contexts.get(run_id)
+        if known:
+            return known
+        with self.sessions() as session:
+            context = load_run(session, run_id)
+            running = {run_id, *running_ids(session)}
+        if context:
+            self.loop.run(self._forget_all_but(running))
             self._contexts[run_id] = context
-        return self._contexts[run_id]
+        return context
+
+    async def _forget_all_but(self, running: Collection[uuid.UUID]) -> None:
+        """Let go of what ended runs took: their indexes may be large."""
+        self.indexes.forget_all_but(running)
+        self._contexts = {run_id: context for run_id, context in self._contexts.items() if run_id in running}
+        busy = {run_id for run_id, _ in self.streaming}
+        for key in [key for key in self._models if key[0] not in busy.union(running)]:
+            await self._models.pop(key).close()
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
         """The client of a run's model, made once."""

@@ -7,7 +7,7 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from services.local.stack import running, temporary_postgres  
+from services.local.stack import running, temporary_postgres
 from shared.errors import UserError
 from shared.queue.app import make_app
 from shared.queue.hints import ping as ping_broker

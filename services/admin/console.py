@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import sys
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
 
-out = Console(highlight=False, soft_wrap=True)
+WIDTH_OF_A_FILE = 160  # columns, where there is no terminal to ask
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,6 @@ from services.local.stack import Stack, StackInfo
 from shared.dataset.export import ExportFormat, export
 from shared.job_file import read_job
 from shared.queue.app import make_app
-from shared.store.migrate import upgrade
 from shared.store.progress import RunProgress
 from shared.store.session import make_engine, make_sessions
 from shared.store.tables.records import Candidate, Example, Verdict
@@ -26,20 +26,11 @@ JOB = Path(__file__).parents[2] / "jobs" / "demo.yaml"
 SHOWN = 160
 
 
-def migrate(database_url: str) -> None:
-    """Bring the tables of a database up to date."""
-    engine = make_engine(database_url)
-    try:
-        upgrade(engine)
-    finally:
-        engine.dispose()
-
-
 def demo(
     folder: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="where the export goes")] = None,
 ) -> None:
     """Make two dozen examples on this machine, with two real language models and everything it takes."""
-    with Stack(report=say, migrate=migrate) as stack:
+    with Stack(report=say) as stack:
         engine = make_engine(stack.info.database_url)
         try:
             _run(engine, stack.info, folder)
@@ -63,3 +54,32 @@ def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
         ).first()
     out.print(f"\nexported to  {path}", markup=False)
     out.print(f"lineage of the first  .venv/bin/ensemble-instruct lineage {str(first)[:8]}", markup=False)
+
+
+def _table(session: Session, progress: RunProgress) -> Table:
+    """The examples, and how the output of each was chosen."""
+    rows = session.execute(
+        select(Example, Verdict, Candidate)
+        .join(Verdict, Verdict.id == Example.verdict_id)
+        .join(Candidate, Candidate.id == Example.candidate_id)
+        .where(Example.run_id == progress.run_id, ~Example.surplus)
+        .order_by(Example.task_type, Example.position)
+    ).tuples()
+    table = Table(title=f"{progress.name}: what was made", show_lines=True)
+    for column, ratio in (("instruction", 4), ("input", 3), ("output", 4), ("chosen", 2)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for example, verdict, candidate in rows:
+        texts = (example.instruction, example.input, example.output, _how(verdict, candidate))
+        table.add_row(*(Text(_short(text)) for text in texts))
+    return table
+
+
+def _how(verdict: Verdict, candidate: Candidate) -> str:
+    voices = len(verdict.candidate_ids)
+    if verdict.exact_match:
+        return f"{candidate.voice}, word for word like another of {voices}"
+    return f"{candidate.voice}, most alike the others of {voices}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -37,26 +37,29 @@ class Speed:
         return (after - before) / (last - first) if last > first else 0.0
 
 
+def headline(progress: RunProgress, tokens_per_s: float) -> Text:
+    """A run in one line."""
+    elapsed = timedelta(seconds=int(progress.seconds))
+    figures = f"{progress.state}  {_made(progress)}  {tokens_per_s:.0f} tokens/s  {elapsed}"
+    return Text.assemble((f"{progress.name}  ", "bold"), figures)
+
+
 def live_view(progress: RunProgress, tokens_per_s: float) -> RenderableType:
     """The picture that `watch` keeps up to date."""
+    return Group(headline(progress, tokens_per_s), _bars(progress), *_troubles(progress))
+
+
+def _made(progress: RunProgress) -> str:
     made = sum(min(each.examples, each.target) for each in progress.types.values())
-    wanted = sum(each.target for each in progress.types.values())
-    elapsed = timedelta(seconds=int(progress.seconds))
-    head = Text.assemble(
-        (f"{progress.name}  ", "bold"),
-        f"{progress.state}  {made} of {wanted} examples  {tokens_per_s:.0f} tokens/s  {elapsed}",
-    )
-    return Group(head, _bars(progress), *_troubles(progress))
+    return f"{made} of {sum(each.target for each in progress.types.values())} examples"
 
 
 def status_view(progress: RunProgress) -> RenderableType:
     """The picture that `status` prints."""
-    made = sum(min(each.examples, each.target) for each in progress.types.values())
-    wanted = sum(each.target for each in progress.types.values())
     head = Text.assemble(
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {progress.reason}' if progress.reason else ''}"
-        f"  ({made} of {wanted} examples in {timedelta(seconds=int(progress.seconds))}, "
+        f"  ({_made(progress)} in {timedelta(seconds=int(progress.seconds))}, "
         f"fingerprint {progress.fingerprint})",
     )
     return Group(head, _bars(progress), _models(progress), *_reasons(progress), *_troubles(progress))

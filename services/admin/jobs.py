@@ -13,7 +13,6 @@ from services.admin.planning import Plan, check_models, plan_job
 from shared.dataset.seed_files import SHIPPED_SEEDS, check_seeds, load_seeds
 from shared.errors import UserError, WorldError
 from shared.job_file import read_job
-from shared.store.runs import begin_run, targets_of
 
 TEMPLATE = Path(__file__).parents[2] / "jobs" / "template.yaml"
 

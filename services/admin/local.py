@@ -1,6 +1,5 @@
 """Commands about the embedded stack: Postgres, Valkey, two LMs and the workers, on this machine."""
 
-
 import typer
 from rich.table import Table
 

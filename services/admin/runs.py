@@ -1,7 +1,8 @@
 """Commands about runs: list them, see how far one is, follow it, cancel it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, say
-from services.admin.display import Speed, live_view, status_view
+from services.admin.display import Speed, headline, live_view, status_view
 from services.admin.jobs import AsJson
 from shared.errors import WorldError
 from shared.method.tasks import TaskType
@@ -24,6 +25,7 @@ from shared.store.tables.runs import Run, RunState, RunTarget
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
 REFRESH_S = 0.5
+LINE_EVERY_S = 10.0
 
 
 class RunFailedError(WorldError):
@@ -83,16 +85,37 @@ def watch(run: RunName) -> None:
 def follow(session: Session, run_id: UUID) -> RunProgress:
     """Show live progress until the run ends; returns how it ended."""
     speed = Speed()
-    with Live(console=err, refresh_per_second=4, transient=False) as live:
+    with _show() as show:
         while True:
             started = time.monotonic()
             progress = run_progress(session, run_id)
             session.rollback()
-            live.update(live_view(progress, speed.measured(progress)))
+            show(progress, speed.measured(progress))
             if progress.ended:
                 return progress
             # a large run's counts take a while: don't let watching become a load
             time.sleep(max(REFRESH_S, 10 * (time.monotonic() - started)))
+
+
+Show = Callable[[RunProgress, float], None]
+
+
+@contextmanager
+def _show() -> Iterator[Show]:
+    """Bars that move in a terminal; elsewhere, a log say, a line now and then."""
+    if err.is_terminal:
+        with Live(console=err, refresh_per_second=4) as live:
+            yield lambda progress, tokens_per_s: live.update(live_view(progress, tokens_per_s))
+        return
+    told = -LINE_EVERY_S
+
+    def line(progress: RunProgress, tokens_per_s: float) -> None:
+        nonlocal told
+        if progress.ended or time.monotonic() - told >= LINE_EVERY_S:
+            told = time.monotonic()
+            err.print(headline(progress, tokens_per_s))
+
+    yield line
 
 
 def tell_end(progress: RunProgress) -> None:

@@ -27,7 +27,7 @@ from shared.errors import WorldError
 SUPERUSER = "postgres"
 DATABASE = "ensemble_instruct"
 SYSTEM_USER = "nobody"  # runs the server where we are root, since PostgreSQL refuses to be root
-ATTEMPTS = 5
+PASSING_S = 20.0  # how long to try again what another start may cure
 START_TIMEOUT_S = 60.0  # after a crash it replays its log first
 
 SETTINGS = {
@@ -45,10 +45,10 @@ SETTINGS = {
     "log_timezone": "UTC",
     "logging_collector": "off",
 }
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
-# What another start may cure: a port that was taken meanwhile, backends that have not yet seen their server die.
-PASSING = ("could not bind", "Address already in use", "is still in use", "still has clients")
+# A port that was taken meanwhile; a server, or its backends, that are just about to end.
+PASSING = ("could not bind", "is still in use", "Is another postmaster")
 
 
 class NoPostgres(WorldError):
@@ -104,15 +104,15 @@ class Postgres:
         self._password = password_in(self.folder / "password")
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        for attempt in range(1, ATTEMPTS + 1):
+        deadline = time.monotonic() + PASSING_S
+        while True:
             try:
                 self._launch()
-                break
+                return self
             except NotReady as error:
-                if attempt == ATTEMPTS or not any(sign in str(error) for sign in PASSING):
+                if time.monotonic() > deadline or not any(sign in str(error) for sign in PASSING):
                     raise
-                time.sleep(0.5 * attempt)
-        return self
+                time.sleep(0.2)
 
     def stop(self) -> None:
         """End it in order: open sessions are cut, data are written."""

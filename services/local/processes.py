@@ -48,6 +48,7 @@ class Child:
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, parting: int) -> None:
         self.name, self.log = name, log
         self._process, self._parting = process, parting
+        self._asked = False
 
     @classmethod
     def start(
@@ -104,9 +105,9 @@ class Child:
 
     def stop(self, timeout_s: float = 10) -> None:
         """Ask it to end; after `timeout_s` seconds, kill it. Its group goes with it. Harmless when it has ended."""
+        self.ask_to_stop()
         if not self.alive:
             return
-        self._process.send_signal(self._parting)
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -114,8 +115,23 @@ class Child:
             self._process.wait()
         self._end_group()
 
+    def ask_to_stop(self) -> None:
+        """Ask it to end, once, without waiting; a second signal would have some servers drop what they finish."""
+        if self.alive and not self._asked:
+            self._asked = True
+            self._process.send_signal(self._parting)
+
     def kill(self) -> None:
         """End it at once with SIGKILL, as a crash would."""
         self._process.kill()
         self._process.wait()
         self._end_group()
+
+
+def stop_together(children: Sequence[Child], timeout_s: float) -> None:
+    """Stop several at the same time: all are asked, and those that still run `timeout_s` seconds later are killed."""
+    for child in children:
+        child.ask_to_stop()
+    deadline = time.monotonic() + timeout_s
+    for child in children:
+        child.stop(max(0.1, deadline - time.monotonic()))

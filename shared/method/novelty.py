@@ -2,17 +2,18 @@
 
 Exact, though few pairs are compared. A pair scores above the threshold only if its longest common subsequence
 has some least number of words, which follows from the two lengths (`least_common`), and the texts share at
-least that many words. So a known text that must share w of a query's c known words can lack c - w of them at
-most: it is met among the rarest c - w + 1, and twice or more among the rarest c - w + 2. Only texts met so often
-are compared, by their integer LCS. This is a prefix filter (Chaudhuri, Ganti and Kaushik, ICDE 2006) on the
-query's side alone: nothing stored depends on how rare a word is, so the index only ever grows.
+least that many words. A known text that must share w of a query's c known words lacks c - w of them at most, so
+it is met among the postings of the rarest c - w + 1, and twice among the rarest c - w + 2. Texts that are met
+too seldom for their length fall away unseen; the rest are compared, by their integer LCS. This is a prefix filter
+(Chaudhuri, Ganti and Kaushik, ICDE 2006) on the query's side alone: nothing that is stored depends on how rare a
+word is, so the index only ever grows.
 
 The k-th repetition of a word counts as a word of its own, so that words are shared as between multisets.
 """
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -28,8 +29,8 @@ from shared.method.rouge import Symbols, number_words, symbols, words
 
 _LONGEST = 1023  # words; longer texts are bounded as if they had so many, and scored as they are
 _NEVER = 1 << 30  # more common words than any two texts have
-_LEVELS = (0.7, 0.55, 0.45, 0.35, 0.25, 0.15)  # bounds on F1 at which to look for the most promising texts
-_PILOTS = 64  # how many of those are scored first
+_FEW = 64  # records that are compared sooner than thought about
+_LEVELS = (0.7, 0.55, 0.45, 0.35, 0.25, 0.15)  # where to look for the few highest bounds, without sorting
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Novelty:
 
 class _Query(NamedTuple):
     text: Symbols
-    postings: "list[array[int]]"  # the records of each of its known words, the rarest word first
+    postings: "list[array[int]]"  # the ascending records of each of its known words, the rarest word first
 
 
 class NoveltyIndex:
@@ -74,7 +75,7 @@ class NoveltyIndex:
         self._keys: list[str] = []
         self._texts: list[Symbols] = []
         self._lengths = array("H")
-        self._lock = Lock()
+        self._lock = Lock()  # an array that numpy looks into refuses to grow
 
     def __len__(self) -> int:
         """How many texts are known."""
@@ -110,7 +111,7 @@ class NoveltyIndex:
         """
         with self._lock:
             query = self._query(text)
-            records = self._narrowed(query, range(len(self._keys)), self._bounds(query), k)
+            records = self._promising(query, k)
             scores = self._scores(query, records)
             best_first = np.lexsort((np.array(records), -scores))[:k]
             matches = [Match(self._keys[records[i]], float(scores[i])) for i in best_first]
@@ -130,49 +131,33 @@ class NoveltyIndex:
         return _Query(symbols(numbers), sorted(postings, key=len))
 
     def _suspects(self, query: _Query) -> list[int]:
-        """Records in order of insertion, among them the best of all that score above the threshold."""
+        """Records in order of insertion, among them all that score above the threshold."""
         least = self._least_common(len(query.text))
         known, fewest = len(query.postings), int(least.min())
         if known < fewest:
             return []
-        sizes = [len(posting) for posting in query.postings]
-        probes = known - fewest + 1
-        again = _repeats(sizes, probes, fewest - 1)
-        probes += again
-        hits = np.frombuffer(b"".join(query.postings[:probes]), np.uintc)
-        rarity = np.repeat(np.arange(probes, dtype=np.int32), sizes[:probes])
-        lengths = np.frombuffer(self._lengths, np.ushort)
-        hits = hits[rarity <= (known - least + again)[lengths[hits]]]
-        hits.sort()
-        records = sorted(set((hits[again:][hits[again:] == hits[: len(hits) - again]]).tolist()))
-        self.n1=len(records)
-        if len(records) <= _PILOTS or not NARROW:
-            self.n2=len(records)
-            return records
-        met = np.searchsorted(hits, records, "right") - np.searchsorted(hits, records)
-        others = lengths[records]
-        unprobed = least[others] - 1 - again
-        r= self._narrowed(query, records, _f1(met + unprobed, len(query.text), others), 1)
-        self.n2=len(r)
-        return r
+        probes = min(known - fewest + 2, known)
+        met = self._met(query, probes)
+        records = np.flatnonzero(met >= fewest - (known - probes)).astype(np.uintc)
+        return _with_enough(query.postings, probes, records, met[records], least[self._bounded_lengths()[records]])
 
-    def _narrowed(self, query: _Query, records: Sequence[int], bounds: NDArray[np.floating], k: int) -> list[int]:
-        """Those of `records`, in their order, that may be among the `k` best that score above 0.
+    def _promising(self, query: _Query, k: int) -> list[int]:
+        """Records in order of insertion, among them the `k` best of those that score above 0."""
+        lengths = self._bounded_lengths() + min(max(len(query.text), 1), _LONGEST)
+        bounds = 2 * np.divide(self._met(query, len(query.postings)), lengths, dtype=np.float32)
+        scores = np.sort(self._scores(query, _highest(bounds, max(k, _FEW))))
+        floor = scores[-k] * (1 - 1e-6) if len(scores) >= k > 0 else 0.0  # the bounds have 24 bits
+        return np.flatnonzero(bounds >= floor if floor else bounds > 0).tolist()
 
-        `bounds` are not below the records' scores.
-        """
-        pilots = [records[i] for i in _highest(bounds, max(k, _PILOTS))]
-        scores = np.sort(self._scores(query, pilots))
-        floor = scores[-k] * (1 - 1e-6) if len(scores) >= k > 0 else 0.0  # bounds may be rounded to 24 bits
-        return [records[i] for i in np.flatnonzero(bounds >= floor if floor else bounds > 0).tolist()]
+    def _met(self, query: _Query, probes: int) -> NDArray[np.unsignedinteger]:
+        """For each record, how many of the query's `probes` rarest words it has."""
+        met = np.zeros(len(self._keys), np.min_scalar_type(len(query.postings)))
+        for posting in query.postings[:probes]:
+            met[np.frombuffer(posting, np.uintc).astype(np.intp)] += 1
+        return met
 
-    def _bounds(self, query: _Query) -> NDArray[np.float32]:
-        """For each record, what its score would be if the words it shares stood in the same order."""
-        shared = np.zeros(len(self._keys), np.min_scalar_type(len(query.postings)))
-        for posting in query.postings:
-            shared[np.frombuffer(posting, np.uintc).astype(np.intp)] += 1
-        lengths = np.frombuffer(self._lengths, np.ushort) + min(max(len(query.text), 1), _LONGEST)
-        return np.float32(2) * np.divide(shared, lengths, dtype=np.float32)
+    def _bounded_lengths(self) -> NDArray[np.ushort]:
+        return np.frombuffer(self._lengths, np.ushort)
 
     def _scores(self, query: _Query, records: list[int]) -> NDArray[np.float64]:
         """The score of each record; neither the query nor a record may be empty."""
@@ -204,16 +189,6 @@ def least_common(threshold: float, length: int) -> NDArray[np.int32]:
     return np.concatenate(([_NEVER], np.where(least <= most, least, _NEVER)), dtype=np.int32)
 
 
-NARROW=True
-FRAC=4
-def _repeats(sizes, probes, most):
-    total=sum(sizes[:probes])
-    repeats=0
-    while repeats<most and (repeats==0 or sizes[probes+repeats]*FRAC<=total):
-        total+=sizes[probes+repeats]
-        repeats+=1
-    return repeats
-
 def _f1(lcs: NDArray[Any], a_length: int, b_lengths: NDArray[Any]) -> NDArray[np.float64]:
     """`shared.method.rouge.f1` over arrays, by the same operations."""
     precision, recall = lcs / b_lengths, lcs / a_length
@@ -222,17 +197,39 @@ def _f1(lcs: NDArray[Any], a_length: int, b_lengths: NDArray[Any]) -> NDArray[np
     return result
 
 
-def _highest(bounds: NDArray[np.floating], count: int) -> list[int]:
-    """Where the `count` highest bounds above 0 stand, or all of them if they are fewer."""
+def _with_enough(
+    postings: "list[array[int]]",
+    probes: int,
+    records: NDArray[np.uintc],
+    met: NDArray[np.unsignedinteger],
+    least: NDArray[np.int32],
+) -> list[int]:
+    """Those of `records` that can have as many of the words as they need.
+
+    `met` says how many of the `probes` rarest words each record has, `least` how many of all it needs. While
+    many records are left, the other words are looked up in turn.
+    """
+    for unprobed, posting in zip(range(len(postings) - probes, -1, -1), [*postings[probes:], None], strict=True):
+        enough = met >= least - unprobed
+        records, met, least = records[enough], met[enough], least[enough]
+        if posting is None or len(records) <= _FEW:
+            break
+        having = np.frombuffer(posting, np.uintc)
+        met += having[np.searchsorted(having[:-1], records)] == records
+    return list(records.tolist())
+
+
+def _highest(bounds: NDArray[np.float32], count: int) -> list[int]:
+    """The records with the `count` highest bounds above 0, or all of them if they are fewer."""
     level = next((level for level in _LEVELS if np.count_nonzero(bounds > level) >= count), 0.0)
-    places = np.flatnonzero(bounds > level)
-    if len(places) > count:
-        places = places[np.argpartition(bounds[places], -count)[-count:]]
-    return places.tolist()
+    records = np.flatnonzero(bounds > level)
+    if len(records) > count:
+        records = records[np.argpartition(bounds[records], -count)[-count:]]
+    return records.tolist()
 
 
 def _terms(numbers: list[int]) -> list[int]:
-    """One number for each word, distinct for each repetition of it."""
+    """One number for each word, another for each repetition of it."""
     if len(set(numbers)) == len(numbers):
         return numbers
     repetitions: Counter[int] = Counter()

@@ -36,7 +36,8 @@ class ParsedOutput:
 
 # The second half catches a marker that the last token cut in two.
 _TASK = re.compile(r"^Task \d+:|^Task ?\d*\Z", re.MULTILINE)
-_END = re.compile(r"^[ \t]*\[END\b|^Instruction:", re.MULTILINE)
+# A small LM now and then puts the closing marker at the end of its last line.
+_END = re.compile(r"^[ \t]*\[END\b|[ \t]+\[END\]?[ \t]*$|^Instruction:", re.MULTILINE)
 _FENCE = re.compile(r"(?:^|(?<=:))[ \t]*```(?P<language>[^\n]*)", re.MULTILINE)
 _WHOLE_FENCE = re.compile(r"\A```(?:text|txt|plaintext|none)?[ \t]*\n(?P<inner>.*)\n```\Z", re.DOTALL)
 

@@ -17,8 +17,8 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
-from itertools import combinations
+from functools import cache
+from itertools import combinations, count
 from typing import TYPE_CHECKING, TypeAlias
 
 from rapidfuzz.distance import LCSseq
@@ -33,6 +33,7 @@ _ASCII_WORDS = "".join(char.lower() if char.isalnum() else " " for char in map(c
 _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl"})
 _LAST_SYMBOL = 0x10FFFF
 _STEMS_KEPT = 1 << 16
+_CHARACTERS = "".join(map(chr, range(1 << 12)))
 
 _HAN = r"\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HIRAGANA = r"\u3041-\u309f"
@@ -67,15 +68,21 @@ def words(text: str) -> list[str]:
 
 def stems(text: str) -> list[str]:
     """The stems of a text's words in order; for ASCII text, `rouge-score`'s tokens with its stemmer."""
-    return [_stem(word) if len(word) > 3 else word for word in words(text)]
+    return [_STEMS[word] for word in words(text)]
 
 
-@lru_cache(maxsize=_STEMS_KEPT)
-def _stem(word: str) -> str:
-    if not word.isascii():
-        return word
-    stem: str = _porter().tokenize(word)[0]
-    return stem
+class _Stems(dict[str, str]):
+    """A memo of stems, emptied when it is full; rouge-score leaves words of 3 letters and fewer as they are."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _STEMS_KEPT:
+            self.clear()
+        stem: str = _porter().tokenize(word)[0] if len(word) > 3 and word.isascii() else word
+        self[word] = stem
+        return stem
+
+
+_STEMS = _Stems()
 
 
 @cache
@@ -114,9 +121,17 @@ def rouge_l(a: Iterable[str], b: Iterable[str]) -> float:
 
 def rouge_l_matrix(texts: Iterable[Iterable[str]]) -> tuple[tuple[float, ...], ...]:
     """Rouge-L F1 of every pair of n word sequences: n rows of n, symmetric, with 1.0 on the diagonal."""
-    numbers = number_words()
-    sequences = [symbols([numbers[word] for word in text]) for text in texts]
+    sequences = _as_symbols([list(text) for text in texts])
     rows = [[1.0] * len(sequences) for _ in sequences]
     for (i, a), (j, b) in combinations(enumerate(sequences), 2):
         rows[i][j] = rows[j][i] = f1(LCSseq.similarity(a, b), len(a), len(b))
     return tuple(map(tuple, rows))
+
+
+def _as_symbols(texts: Sequence[Sequence[str]]) -> list[Symbols]:
+    distinct = set().union(*texts)
+    if len(distinct) <= len(_CHARACTERS):
+        characters = dict(zip(distinct, _CHARACTERS, strict=False))
+        return ["".join([characters[word] for word in text]) for text in texts]
+    numbers = dict(zip(distinct, count(), strict=False))
+    return [symbols([numbers[word] for word in text]) for text in texts]

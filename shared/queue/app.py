@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from shared.queue import names
 from shared.settings import settings
 
+CONCURRENCY = 4  # streams and judges at once in a worker, by default; one stream holds many calls
 SOCKET_TIMEOUT_S = 15
 SOCKET_CONNECT_TIMEOUT_S = 5
 
@@ -42,6 +43,8 @@ def make_app(broker: str, **overrides: Any) -> Celery:
         task_acks_late=False,
         task_default_queue=names.CONTROL,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 1},
+        worker_pool="threads",  # by default, that is: workers hold one event loop and its connections
+        worker_concurrency=CONCURRENCY,
         worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,

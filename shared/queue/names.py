@@ -37,9 +37,14 @@ def stage_of(queue: str) -> Stage | None:
     return stages.get(queue)
 
 
+def queues_of_model(model: str) -> tuple[str, ...]:
+    """The queues whose work may need `model`, in the order of the stages."""
+    return (INSTRUCTIONS, INSTANCES, outputs(model))
+
+
 def later_queues(queue: str, model: str) -> tuple[str, ...]:
     """The queues after `queue` that also need `model`, and so go first when its window is full."""
-    order = (INSTRUCTIONS, INSTANCES, outputs(model))
+    order = queues_of_model(model)
     return order[order.index(queue) + 1 :] if queue in order else ()
 
 

@@ -171,14 +171,14 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
 def complete_target(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> None:
     """Close a task type: its examples end at `position`, later ones are surplus."""
     session.execute(
-        update(Example)
-        .where(Example.run_id == run_id, Example.task_type == task_type, Example.position > position)
-        .values(surplus=True)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
         update(RunTarget)
         .where(RunTarget.run_id == run_id, RunTarget.task_type == task_type)
         .values(completed_at=func.now())
+        .execution_options(synchronize_session=False)
+    )  # first, since it waits for whoever is writing examples (records.completed_types)
+    session.execute(
+        update(Example)
+        .where(Example.run_id == run_id, Example.task_type == task_type, Example.position > position)
+        .values(surplus=True)
         .execution_options(synchronize_session=False)
     )

@@ -43,7 +43,7 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
         job=JobSpec.model_validate(run.job),
         templates={template.id: template for template in templates},
         seeds=_seeds(session, run_id),
-        model_ids=dict(models.tuples().all()),
+        model_ids=dict(models.all()),
     )
 
 

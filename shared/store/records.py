@@ -64,11 +64,11 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[I
     """Note one output more for each mention of an instance; returns those now complete.
 
     The rows are locked in one order, so two workers that finish the last two outputs of an instance
-    neither deadlock nor both overlook that it is complete.
+    neither deadlock nor both overlook that it is complete. Each holds their keys for a new candidate's
+    sake, so a lock on the keys too (a full FOR UPDATE) would have the two wait for each other.
     """
-    session.scalars(
-        select(Instance.id).where(Instance.id.in_(instance_ids)).order_by(Instance.id).with_for_update()
-    ).all()
+    rows = select(Instance.id).where(Instance.id.in_(instance_ids)).order_by(Instance.id)
+    session.scalars(rows.with_for_update(key_share=True)).all()
     complete = []
     for instance_id in sorted(set(instance_ids)):
         instance = session.scalars(
@@ -83,8 +83,9 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[I
 
 
 def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:
-    """The task types whose target is met, so that further examples are surplus."""
-    rows = session.scalars(
-        select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_not(None))
-    )
-    return {TaskType(row) for row in rows}
+    """The task types whose target is met, so that further examples are surplus.
+
+    None is met until the transaction ends: an example would be written as wanted just as its type closes.
+    """
+    targets = select(RunTarget).where(RunTarget.run_id == run_id).order_by(RunTarget.task_type).with_for_update()
+    return {TaskType(row.task_type) for row in session.scalars(targets) if row.completed_at is not None}

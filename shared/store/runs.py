@@ -61,11 +61,11 @@ def template_key(template: PromptTemplate) -> uuid.UUID:
 
 def begin_run(session: Session, new: NewRun) -> Run:
     """Write a run with all it starts from; its work is planned apart. Raises `RunNameTakenError`."""
-    if session.scalar(select(Run.id).where(Run.name == new.name)):
+    values = {"name": new.name, "job": new.job.model_dump(mode="json"), "fingerprint": new.fingerprint}
+    free = insert(Run).values(id=uuid.uuid4(), **values).on_conflict_do_nothing(index_elements=["name"])
+    run: Run | None = session.scalar(free.returning(Run))  # waits for another that is beginning a run of this name
+    if run is None:
         raise RunNameTakenError(name=new.name)
-    run = Run(id=uuid.uuid4(), name=new.name, job=new.job.model_dump(mode="json"), fingerprint=new.fingerprint)
-    session.add(run)
-    session.flush()
     _write_seeds(session, run.id, new.seeds)
     _write_templates(session, run.id, new.templates)
     for name, spec in new.job.models.items():
@@ -99,7 +99,8 @@ def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask])
         }
         for seed in seeds
     ]
-    session.execute(insert(SeedRow).on_conflict_do_nothing(), rows)
+    in_one_order = sorted(rows, key=lambda row: str(row["id"]))  # or two runs that begin at once may deadlock
+    session.execute(insert(SeedRow).on_conflict_do_nothing(), in_one_order)
     session.execute(
         insert(RunSeed),
         [{"run_id": run_id, "position": n, "seed_task_id": row["id"]} for n, row in enumerate(rows)],
@@ -150,6 +151,11 @@ def running_ids(session: Session) -> Sequence[uuid.UUID]:
     return session.scalars(select(Run.id).where(Run.state == RunState.RUNNING).order_by(Run.created_at)).all()
 
 
+def is_running(session: Session, run_id: uuid.UUID) -> bool:
+    """Whether a run is worked on."""
+    return session.scalar(select(Run.id).where(Run.id == run_id, Run.state == RunState.RUNNING)) is not None
+
+
 def end_run(session: Session, run_id: uuid.UUID, state: RunState, reason: str) -> bool:
     """Put a running run to its end, drop the work that nobody has begun; `False` if it had ended before."""
     ended = session.execute(
@@ -181,7 +187,7 @@ def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -
     ):
         reason = statement.selected_columns[0]
         grouped = statement.add_columns(func.count()).where(reason.is_not(None)).group_by(reason)
-        counts.update(dict(session.execute(grouped).tuples().all()))
+        counts.update(dict(session.execute(grouped).all()))
     return counts.most_common()
 
 

@@ -284,10 +284,18 @@ def give_back(session: Session, claims: Collection[Claim]) -> None:
 
 
 def expire_leases(session: Session) -> int:
-    """Take back leases that ran out, since their worker is gone, and count the crash. Returns how many."""
+    """Take back leases that ran out, since their worker is gone, and count the crash. Returns how many.
+
+    One whose result is being written at this moment is passed over.
+    """
+    ran_out = (
+        select(WorkItem.id)
+        .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < func.now())
+        .with_for_update(skip_locked=True)
+    )
     result = session.execute(
         update(WorkItem)
-        .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < func.now())
+        .where(WorkItem.id.in_(ran_out.scalar_subquery()))
         .values(
             crashes=WorkItem.crashes + 1,
             state=WorkState.READY,
@@ -306,6 +314,16 @@ def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElem
     session.execute(
         update(WorkItem)
         .where(WorkItem.run_id == run_id, WorkItem.state == WorkState.READY, *conditions)
+        .values(state=WorkState.DROPPED, finished_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def drop_stragglers(session: Session) -> None:
+    """End the work that came back or was added just as its run ended."""
+    session.execute(
+        update(WorkItem)
+        .where(WorkItem.state == WorkState.READY, WorkItem.run_id.in_(select(Run.id).where(~_RUNNING)))
         .values(state=WorkState.DROPPED, finished_at=func.now())
         .execution_options(synchronize_session=False)
     )

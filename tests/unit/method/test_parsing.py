@@ -66,6 +66,7 @@ def test_an_empty_answer_is_one_empty_instruction() -> None:
         " x^2\n**Output**: y\n",
         " x^2\n### OUTPUT: y",
         " x^2\nOutput:y\n[END",
+        " x^2\nOutput:y [END]",
         "Input: x^2\nOutput: y",
         "**Input:** x^2\n**Output:** y",
         "Instruction: Square it.\nInput: x^2\nOutput: y",

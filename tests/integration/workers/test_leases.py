@@ -1,0 +1,225 @@
+"""Workers that vanish, come late, are told to stop, or work on a run that was cancelled meanwhile."""
+
+import threading
+import uuid
+
+import pytest
+from sqlalchemy import func, select, text
+
+from shared.lm.fake import FakeServer
+from shared.lm.fake_protocols import FakeAnswer, FakeRequest
+from shared.lm.fake_responder import respond as plausible
+from shared.queue import names
+from shared.store.runs import end_run
+from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
+from shared.store.tables.runs import RunState
+from shared.store.tables.work import WorkItem, WorkState
+from shared.store.work import claim
+from tests.integration.workers.driving import (
+    begin,
+    drive,
+    in_threads,
+    let_leases_run_out,
+    one_round,
+    rows,
+    small_job,
+    stream,
+    work_in,
+    work_on,
+)
+from workers.reconciler import reconcile
+from workers.runtime import Runtime
+
+
+class Gate:
+    """An LM that answers nothing until it is opened."""
+
+    def __init__(self, wanted: int = 1) -> None:
+        self.asked = threading.Semaphore(0)
+        self.open = threading.Event()
+        self.wanted = wanted
+
+    def latency(self, request: FakeRequest) -> float:
+        """How long the fake waits: it is asked in its own loop, so it must not block."""
+        self.asked.release()
+        return 0.0 if self.open.is_set() else 0.6
+
+    def wait(self) -> None:
+        """Until as many calls as wanted are under way."""
+        for _ in range(self.wanted):
+            assert self.asked.acquire(timeout=20)
+
+
+def while_calls_are_under_way(runtime: Runtime, run_id: uuid.UUID, gate: Gate, *then: object) -> None:
+    """Stream the instructions; do the other things as soon as calls are under way."""
+
+    def meanwhile() -> None:
+        gate.wait()
+        for each in then:
+            assert callable(each)
+            each()
+
+    in_threads([lambda: stream(runtime, run_id, names.INSTRUCTIONS), meanwhile])
+
+
+def test_an_answer_for_a_lost_lease_is_not_written(runtime: Runtime) -> None:
+    gate = Gate()
+
+    def lose() -> None:
+        with runtime.sessions.begin() as session:
+            let_leases_run_out(session, run_id)
+        reconcile(runtime)
+        with runtime.sessions.begin() as session:
+            claim(session, run_id, names.INSTRUCTIONS, count=99, lease_s=60, worker="another")
+
+    with FakeServer(latency=gate.latency) as server:
+        run_id = begin(runtime, small_job(server.url, targets={"output_only": 2}))
+        while_calls_are_under_way(runtime, run_id, gate, lose)
+
+    assert rows(runtime, select(func.count(Generation.id))) == [0]
+    assert {item.worker for item in work_in(runtime, run_id, WorkState.LEASED)} == {"another"}
+
+
+def test_work_whose_worker_vanished_is_done_by_another(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 2}))
+    with runtime.sessions.begin() as session:
+        vanished = claim(session, run_id, names.INSTRUCTIONS, count=99, lease_s=60, worker="vanished")
+        let_leases_run_out(session, run_id)
+    run = drive(runtime, run_id)
+
+    assert run.state == RunState.COMPLETED
+    crashes = select(WorkItem.crashes).where(WorkItem.id.in_([each.id for each in vanished]))
+    assert set(rows(runtime, crashes)) == {1}
+
+
+@pytest.mark.parametrize(
+    ("queue", "reasons"),
+    [
+        (names.INSTRUCTIONS, select(WorkItem.fault).where(WorkItem.stage == "instruction", WorkItem.crashes > 1)),
+        (names.INSTANCES, select(Instance.reason)),
+        (names.outputs("chat"), select(Candidate.reason).where(Candidate.voice == "chat")),
+        (names.CONSENSUS, select(Verdict.reason)),
+    ],
+)
+def test_what_makes_workers_vanish_too_often_is_given_up_as_crashed(
+    runtime: Runtime, lm: FakeServer, queue: str, reasons: object
+) -> None:
+    job = small_job(lm.url, targets={"output_only": 1}, retry={"crashes": 2}, instructions={"patience": 4})
+    run_id = begin(runtime, job)
+    for _ in range(2):
+        _vanish_with_all_of(runtime, run_id, queue)
+    work_on(runtime, run_id, queue)
+
+    found = rows(runtime, reasons)
+    assert found
+    assert set(found) == {"crashed"}
+
+
+def _vanish_with_all_of(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:
+    """Work on the queues before this one until it holds something, take that, and be gone."""
+    taken = []
+    while not taken:
+        with runtime.sessions.begin() as session:
+            taken = claim(session, run_id, queue, count=99, lease_s=60, worker="vanished")
+        if not taken:
+            for earlier in (names.INSTRUCTIONS, names.INSTANCES, names.outputs("base"), names.outputs("chat")):
+                if earlier != queue:
+                    work_on(runtime, run_id, earlier)
+    with runtime.sessions.begin() as session:
+        let_leases_run_out(session, run_id)
+    reconcile(runtime)
+
+
+def test_a_run_whose_every_worker_vanishes_ends_with_that_reason(runtime: Runtime, lm: FakeServer) -> None:
+    job = small_job(lm.url, targets={"output_only": 1}, retry={"crashes": 1}, instructions={"patience": 3})
+    run_id = begin(runtime, job)
+    for _ in range(4):
+        with runtime.sessions.begin() as session:
+            claim(session, run_id, names.INSTRUCTIONS, count=99, lease_s=60, worker="vanished")
+            let_leases_run_out(session, run_id)
+        one_round(runtime, run_id)
+    run = drive(runtime, run_id)
+
+    assert run.state == RunState.FAILED
+    assert run.reason is not None
+    assert "crashed" in run.reason
+
+
+def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runtime) -> None:
+    gate = Gate()
+
+    def cancel() -> None:
+        with runtime.sessions.begin() as session:
+            assert end_run(session, run_id, RunState.CANCELLED, "cancelled by a test")
+
+    with FakeServer(latency=gate.latency) as server:
+        run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
+        while_calls_are_under_way(runtime, run_id, gate, cancel)
+
+    assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
+    assert work_in(runtime, run_id, WorkState.READY, WorkState.LEASED) == []
+
+
+def test_a_cancelled_run_is_left_without_ready_work_even_by_those_who_come_late(runtime: Runtime) -> None:
+    def respond(request: FakeRequest) -> FakeAnswer:
+        with runtime.sessions.begin() as session:
+            end_run(session, run_id, RunState.CANCELLED, "cancelled by a test")
+        return plausible(request)
+
+    with FakeServer(respond) as server:
+        run_id = begin(runtime, small_job(server.url))
+        with runtime.sessions.begin() as session:
+            claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=60, worker="vanished")
+        stream(runtime, run_id, names.INSTRUCTIONS)
+        with runtime.sessions.begin() as session:
+            let_leases_run_out(session, run_id)
+        reconcile(runtime)
+
+    assert work_in(runtime, run_id, WorkState.READY, WorkState.LEASED) == []
+
+
+def test_nothing_new_comes_of_a_run_that_was_cancelled(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url))
+    one_round(runtime, run_id)
+    with runtime.sessions.begin() as session:
+        end_run(session, run_id, RunState.CANCELLED, "cancelled by a test")
+    counts = [rows(runtime, select(func.count(each.id)))[0] for each in (WorkItem, Instruction, Example)]
+    for queue in (names.INSTRUCTIONS, names.INSTANCES, names.outputs("base"), names.CONSENSUS):
+        work_on(runtime, run_id, queue)
+    reconcile(runtime)
+
+    assert [rows(runtime, select(func.count(each.id)))[0] for each in (WorkItem, Instruction, Example)] == counts
+
+
+def test_a_worker_told_to_stop_writes_what_is_under_way_and_takes_nothing_more(runtime: Runtime) -> None:
+    gate = Gate()
+    with FakeServer(latency=gate.latency) as server:
+        run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
+        while_calls_are_under_way(runtime, run_id, gate, runtime.stopping.set)
+
+    assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
+    assert work_in(runtime, run_id, WorkState.LEASED) == []
+
+
+def test_answers_outlast_a_database_that_cuts_its_connections(runtime: Runtime) -> None:
+    gate = Gate()
+
+    def cut() -> None:
+        with runtime.sessions() as session:
+            session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+
+    with FakeServer(latency=gate.latency) as server:
+        run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
+        with runtime.sessions() as session:
+            session.execute(text("SELECT 1"))
+        gate.open.set()
+        while_calls_are_under_way(runtime, run_id, gate, cut)
+        run = drive(runtime, run_id)
+
+    assert run.state == RunState.COMPLETED
+    assert rows(runtime, select(func.sum(WorkItem.crashes))) == [0]
