@@ -49,8 +49,8 @@ class Judgement:
 
     `scores` are n rows of n: the Rouge-L F1 of each pair, symmetric, 1.0 on the diagonal. `choice` is the kept
     candidate's index; when none is kept, `reason` says why. `exact_match` says that equal candidates decided, not
-    scores. `margin` is the lead over the next best: of the medoid's sum, the best pair's score or the majority's
-    votes; there is none where an exact match, or the rule alone, decides, nor without a next best.
+    scores. `margin` is the lead over the next best of the medoid's sum, the best pair's score or the majority's
+    votes; there is none where equal candidates outrank all others by rule, or where there is no next best.
     """
 
     rule: Rule
@@ -111,8 +111,8 @@ def judge(
     """Decide between the candidates `texts`, of which the first is the instance's own output.
 
     `threshold`: what the lowest score of a pair must exceed. `weights`: how much each candidate counts in the
-    medoid and in the majority, 1 by default. `families`: whom each is akin to, by default to nobody. Raises
-    `ValueError` if there is not one weight above 0, or not one family, for each text.
+    medoid and in the majority, 1 by default. `families`: the family of each, `None` for one of its own, which
+    is the default. Raises `ValueError` unless there is a weight above 0, and a family, for each text.
     """
     electorate = _electorate(
         len(texts), None if weights is None else tuple(weights), None if families is None else tuple(families)
@@ -141,7 +141,7 @@ def comparable(text: str) -> str:
 @lru_cache(maxsize=256)
 def _electorate(count: int, weights: tuple[float, ...] | None, families: tuple[Hashable, ...] | None) -> _Electorate:
     weights = (1.0,) * count if weights is None else weights
-    families = tuple(range(count)) if families is None else families
+    families = tuple(object() if each is None else each for each in families or [None] * count)
     if not len(weights) == len(families) == count:
         raise ValueError(f"{count} candidates, {len(weights)} weights, {len(families)} families")
     if not all(0 < weight < inf for weight in weights):
@@ -158,7 +158,7 @@ def _ensemble_instruct(candidates: _Candidates) -> _Decision:
 
 
 def _ensemble_instruct_2023(candidates: _Candidates) -> _Decision:
-    """Candidate 0 if any two are equal; otherwise the medoid."""
+    """Candidate 0 if any two are equal, be it in saying nothing; otherwise the medoid."""
     if any(candidates.forms[i] == candidates.forms[j] for i, j in candidates.electorate.pairs):
         return _Decision(0, exact_match=True)
     return _medoid(candidates)

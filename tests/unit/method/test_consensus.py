@@ -156,19 +156,25 @@ def test_a_heavier_candidate_counts_more_in_the_majority() -> None:
 
 def test_a_family_has_one_vote() -> None:
     texts = ["the long answer to it", "short to it", "short to it"]
-    akin = ["generator", "flan", "flan"]
+    akin = [None, "flan", "flan"]
     assert judge(texts, Rule.ENSEMBLE_INSTRUCT).choice == 1
     apart = judge(texts, Rule.ENSEMBLE_INSTRUCT, families=akin)
     assert (apart.choice, apart.exact_match) == (0, False)
     assert judge(["a", *["b"] * 6], Rule.MAJORITY, families=["x", *["y"] * 6]).choice == 0
     alone = judge(["b", "b"], Rule.ENSEMBLE_INSTRUCT, families=["y", "y"])
     assert alone.reason is DiscardReason.TOO_FEW_CANDIDATES
+    assert judge(["b", "b"], Rule.ENSEMBLE_INSTRUCT, families=[None, None]).choice == 0
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, float("nan")], [1.0, float("inf")]])
 def test_weights_that_make_no_sense_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weight"):
         judge(["a", "b"], Rule.ENSEMBLE_INSTRUCT, weights=weights)
+
+
+def test_a_family_for_each_candidate_or_for_none() -> None:
+    with pytest.raises(ValueError, match="2 candidates, 2 weights, 1 families"):
+        judge(["a", "b"], Rule.ENSEMBLE_INSTRUCT, families=["x"])
 
 
 @settings(deadline=None)
