@@ -1,12 +1,12 @@
 """The consensus over an instance's candidate outputs: which of them, if any, becomes the example's output.
 
 Rules and threshold are those of Ensemble-Instruct (Lee et al., 2023, section 2.3, and its reference code), told
-in full in DESIGN, section 5. Two candidates are equal if their comparable forms are (`comparable`); all else is
+in full in docs/method.md. Two candidates are equal if their comparable forms are (`comparable`); all else is
 judged by the stemmed Rouge-L F1 of those forms.
 
 Candidates may have weights, and belong to families (of LMs that tend to agree because they are akin). A family
 has one vote, which its members share: they neither match nor support each other. With equal weights and nobody
-akin, every rule is DESIGN's.
+akin, every rule is as told there.
 """
 
 import string

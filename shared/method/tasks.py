@@ -1,4 +1,4 @@
-"""The words of the method: task types, seed tasks, demonstrations (DESIGN: paper, section 3)."""
+"""The words of the method: task types, seed tasks, demonstrations (the paper, section 3)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -2,10 +2,11 @@
 
 import threading
 import uuid
+from dataclasses import replace
 from functools import partial
 
 from rouge_score.rouge_scorer import RougeScorer
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from shared.lm.fake import FakeServer
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
@@ -13,6 +14,8 @@ from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store.gate import complete_target, count
 from shared.store.keys import key, position
+from shared.store.loading import RunContext
+from shared.store.locks import held_by_one
 from shared.store.records import completed_types
 from shared.store.runs import targets_of
 from shared.store.tables.records import Example, Instruction, RecordState
@@ -35,7 +38,23 @@ from workers.gate import advance
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
 
-WORDS = "sort count name list rank weigh draw fold merge split trim join map scan pack".split()
+WORDS = [
+    "sort",
+    "count",
+    "name",
+    "list",
+    "rank",
+    "weigh",
+    "draw",
+    "fold",
+    "merge",
+    "split",
+    "trim",
+    "join",
+    "map",
+    "scan",
+    "pack",
+]
 
 
 def alike(request: FakeRequest) -> FakeAnswer:
@@ -168,24 +187,32 @@ def test_a_second_stream_of_a_queue_in_a_worker_leaves_at_once(runtime: Runtime)
         first.join()
 
 
-def test_two_types_that_are_met_at_the_same_moment_end_the_run(
-    database_url: str, redis_url: str, runtime: Runtime, lm: FakeServer
-) -> None:
-    for _ in range(5):
-        run_id = begin(runtime, small_job(lm.url, targets={"input_output": 1, "output_only": 1}))
-        while not _every_type_has_its_example(runtime, run_id):
-            one_round(runtime, run_id)
-        with runtime.sessions.begin() as session:  # as if nobody had noticed yet
-            session.execute(update(RunTarget).where(RunTarget.run_id == run_id).values(completed_at=None))
-            session.execute(update(Run).where(Run.id == run_id).values(state=RunState.RUNNING))
-        contexts = [runtime.context(run_id)] * 4
-        in_threads([partial(advance, runtime, context) for context in contexts if context])
-        assert run_of(runtime, run_id).state == RunState.COMPLETED
+def test_two_types_that_are_met_at_the_same_moment_end_the_run(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"input_output": 1, "output_only": 1}))
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    with runtime.sessions.begin() as session:  # as if nobody had noticed yet
+        session.execute(update(RunTarget).values(completed_at=None))
+        session.execute(update(Run).values(state=RunState.RUNNING, finished_at=None))
+    context = runtime.context(run_id)
+    assert context is not None
+    of_one_type = [
+        replace(context, job=context.job.model_copy(update={"targets": {task_type: 1}}))
+        for task_type in context.job.targets
+    ]
 
+    def hold_both_back() -> None:
+        with runtime.sessions.begin() as session:
+            completed_types(session, run_id)
+            both.wait()
+            session.execute(text("SELECT pg_sleep(0.5)"))  # both come to the rows that this one holds
 
-def _every_type_has_its_example(runtime: Runtime, run_id: uuid.UUID) -> bool:
-    with runtime.sessions() as session:
-        return all(target.examples >= target.target for target in targets_of(session, run_id).values())
+    def advance_one(one: RunContext) -> None:
+        both.wait()
+        advance(runtime, one)
+
+    both = threading.Barrier(3, timeout=20)
+    in_threads([hold_both_back, *(partial(advance_one, one) for one in of_one_type)])
+    assert run_of(runtime, run_id).state == RunState.COMPLETED
 
 
 def test_an_example_written_while_its_type_closes_is_surplus(runtime: Runtime, lm: FakeServer) -> None:
@@ -234,8 +261,6 @@ def test_a_run_that_cannot_be_advanced_holds_up_no_other(runtime: Runtime, lm: F
 
 
 def test_only_one_process_reconciles_at_a_time(database_url: str, redis_url: str, runtime: Runtime) -> None:
-    from shared.store.locks import held_by_one
-
     with a_worker(database_url, redis_url) as other, held_by_one(other.engine, "reconciler") as held:
         assert held
         assert not reconcile(runtime)

@@ -130,19 +130,18 @@ def _vanish_with_all_of(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None
     reconcile(runtime)
 
 
-def test_a_run_whose_every_worker_vanishes_ends_with_that_reason(runtime: Runtime, lm: FakeServer) -> None:
-    job = small_job(lm.url, targets={"output_only": 1}, retry={"crashes": 1}, instructions={"patience": 3})
-    run_id = begin(runtime, job)
-    for _ in range(4):
+def test_a_run_goes_on_without_what_made_workers_vanish(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 1}, retry={"crashes": 2}))
+    for _ in range(2):
         with runtime.sessions.begin() as session:
-            claim(session, run_id, names.INSTRUCTIONS, count=99, lease_s=60, worker="vanished")
+            claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=60, worker="vanished")
             let_leases_run_out(session, run_id)
-        one_round(runtime, run_id)
+        reconcile(runtime)
     run = drive(runtime, run_id)
 
-    assert run.state == RunState.FAILED
-    assert run.reason is not None
-    assert "crashed" in run.reason
+    assert run.state == RunState.COMPLETED
+    failed = select(WorkItem.position, WorkItem.fault).where(WorkItem.state == WorkState.FAILED)
+    assert rows(runtime, failed) == [(0, "crashed")]
 
 
 def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runtime) -> None:

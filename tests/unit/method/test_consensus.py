@@ -20,7 +20,7 @@ ascii_outputs = st.text(st.characters(max_codepoint=127), max_size=30) | st.list
 
 
 def by_the_letter(texts: Sequence[str]) -> int | None:
-    """The default rule on three candidates, as DESIGN tells it."""
+    """The default rule on three candidates, as docs/method.md tells it."""
     zero, one, two = map(comparable, texts)
     s01, s02, s12 = (SCORER.score(a, b)["rougeL"].fmeasure for a, b in combinations([zero, one, two], 2))
     if zero in (one, two):

@@ -1,0 +1,154 @@
+"""The tables: made by migrations, as the program knows them, open to readers as far as promised."""
+
+import uuid
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from shared.store.base import Base
+from shared.store.migrate import LOCATION, current_revision, newest_revision, require_migrated, upgrade
+from shared.store.session import (
+    DatabaseAddressError,
+    DatabaseNotMigratedError,
+    DatabaseUnreachableError,
+    make_engine,
+    ping,
+)
+
+VIEWS = ["candidates", "edges", "examples", "generations", "rejections", "seed_tasks"]
+
+
+def downgrade(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(LOCATION))
+    config.attributes["engine"] = engine
+    command.downgrade(config, "base")
+
+
+def tables(engine: Engine) -> set[str]:
+    statement = text(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables"
+        " WHERE table_schema IN ('public', 'lineage')"
+    )
+    with engine.connect() as connection:
+        return set(connection.scalars(statement))
+
+
+def test_migrations_go_up_and_down_and_up_again(empty_database_url: str) -> None:
+    engine = make_engine(empty_database_url)
+    try:
+        assert upgrade(engine) == newest_revision()
+        made = tables(engine)
+        downgrade(engine)
+        assert tables(engine) == {"public.alembic_version"}
+        upgrade(engine)
+        assert tables(engine) == made
+    finally:
+        engine.dispose()
+
+
+def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
+    before = tables(engine)
+    upgrade(engine)
+    assert tables(engine) == before
+
+
+def test_the_tables_are_as_the_program_knows_them(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_database_checks_what_the_program_says_it_checks(engine: Engine) -> None:
+    declared = {
+        constraint.name
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+        if constraint.name and str(constraint.name).startswith("ck_")
+    }
+    with engine.connect() as connection:
+        found = set(connection.scalars(text("SELECT conname FROM pg_constraint WHERE contype = 'c'")))
+    assert declared
+    assert declared <= found
+
+
+def test_every_foreign_key_has_an_index_to_follow_it_backwards(engine: Engine) -> None:
+    statement = text(
+        """
+        SELECT c.conrelid::regclass || '.' || a.attname FROM pg_constraint c
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'f' AND NOT EXISTS (
+          SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1] AND i.indpred IS NULL)
+        """
+    )
+    with engine.connect() as connection:
+        unindexed = set(connection.scalars(statement))
+    assert unindexed == set()
+
+
+def test_an_empty_database_is_refused_with_the_command_that_mends_it(empty_database_url: str) -> None:
+    engine = make_engine(empty_database_url)
+    try:
+        assert current_revision(engine) is None
+        with pytest.raises(DatabaseNotMigratedError, match="db upgrade"):
+            require_migrated(engine)
+    finally:
+        engine.dispose()
+
+
+def test_a_database_that_is_away_is_named_without_its_password() -> None:
+    engine = make_engine("postgresql://me:secret@127.0.0.1:9/nowhere")
+    with pytest.raises(DatabaseUnreachableError) as refused:
+        ping(engine)
+    assert "127.0.0.1:9/nowhere" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "mysql://me@there/db", "http://there"])
+def test_an_address_that_is_no_postgres_is_refused(address: str) -> None:
+    with pytest.raises(DatabaseAddressError):
+        make_engine(address)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_dataset_reader_may_read_every_view_of_the_lineage(engine: Engine, view: str) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SET ROLE dataset_reader"))
+        assert connection.execute(text(f"SELECT * FROM lineage.{view}")).all() == []  # noqa: S608 - our names
+
+
+def test_the_views_of_the_lineage_are_the_ones_that_readers_are_promised(engine: Engine) -> None:
+    assert sorted(name.removeprefix("lineage.") for name in tables(engine) if name.startswith("lineage.")) == VIEWS
+
+
+def test_a_dataset_reader_may_ask_for_ancestors(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SET ROLE dataset_reader"))
+        ancestors = text("SELECT * FROM lineage.ancestors('example', :id)")
+        assert connection.execute(ancestors, {"id": uuid.uuid4()}).all() == []
+
+
+@pytest.mark.parametrize("table", sorted(Base.metadata.tables))
+def test_a_dataset_reader_may_read_no_table(engine: Engine, table: str) -> None:
+    with engine.connect() as connection, pytest.raises(Exception, match="permission denied"):
+        connection.execute(text("SET ROLE dataset_reader"))
+        connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - our names
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (x int)",
+        "CREATE TABLE lineage.mine (x int)",
+        "DELETE FROM lineage.seed_tasks",
+        "UPDATE lineage.seed_tasks SET name = ''",
+    ],
+)
+def test_a_dataset_reader_may_change_nothing(engine: Engine, statement: str) -> None:
+    with engine.connect() as connection, pytest.raises(Exception, match="permission denied"):
+        connection.execute(text("SET ROLE dataset_reader"))
+        connection.execute(text(statement))
