@@ -32,7 +32,7 @@ ATTRIBUTES = {
     "finish_reason, fault, prompt_tokens, completion_tokens, latency_s, worker, created_at",
     "seed_task": "source_id, name, instruction",
     "prompt_template": "name, version, sha256",
-    "model": "name, protocol, kind, served_model, licence",
+    "model": "name, protocol, kind AS model_kind, served_model, licence",  # a node has a kind of its own
 }
 
 

@@ -4,7 +4,6 @@ import threading
 import uuid
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from shared.store.keys import key
@@ -119,9 +118,7 @@ def test_what_is_rejected_has_a_reason_and_what_is_accepted_has_none(
 ) -> None:
     run_id = plant_run(sessions)
     instance_id = plant_instance(sessions, run_id, pending=1)
+    wrong = a_candidate(instance_id, run_id, 1)
+    wrong.state, wrong.reason = RecordState(state), reason
     with pytest.raises(IntegrityError, match="ck_candidates_reason"), sessions.begin() as session:
-        session.add(a_candidate(instance_id, run_id, 1))
-        session.flush()
-        session.execute(
-            text("UPDATE candidates SET state = :state, reason = :reason"), {"state": state, "reason": reason}
-        )
+        session.add(wrong)

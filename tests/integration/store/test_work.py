@@ -4,7 +4,7 @@ import threading
 import uuid
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from shared.queue import names
 from shared.store.keys import ordinal
@@ -268,7 +268,7 @@ def test_the_due_queues_are_those_with_work_that_could_be_claimed(sessions: Sess
     with sessions.begin() as session:
         add_work(session, [proposal(run_id, 9, queue=names.INSTANCES, stage="instance")])
         session.execute(
-            update(WorkItem).where(WorkItem.queue == names.INSTANCES).values(ready_at=func.now() + "1 hour")
+            update(WorkItem).where(WorkItem.queue == names.INSTANCES).values(ready_at=text("now() + interval '1 hour'"))
         )
         assert due_queues(session) == [DueWork(run_id, names.INSTRUCTIONS)]
         assert any_due(session, run_id, names.INSTRUCTIONS)

@@ -14,7 +14,7 @@ from shared.store.runs import end_run
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import claim
+from shared.store.work import Claim, claim
 from tests.integration.workers.driving import (
     begin,
     drive,
@@ -117,7 +117,7 @@ def test_what_makes_workers_vanish_too_often_is_given_up_as_crashed(
 
 def _vanish_with_all_of(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:
     """Work on the queues before this one until it holds something, take that, and be gone."""
-    taken = []
+    taken: list[Claim] = []
     while not taken:
         with runtime.sessions.begin() as session:
             taken = claim(session, run_id, queue, count=99, lease_s=60, worker="vanished")
