@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, StringConstraints
 
 from shared.method.consensus import Rule
 from shared.method.decoding import DecodingOverrides
@@ -16,14 +16,52 @@ from shared.method.tasks import TaskType
 
 FINGERPRINT_SCHEME = 1
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+OWN_VOICE = "instance"  # candidate 0: the output that came with the instance
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name that may stand in a queue's name: lower-case letters, digits, `-` and `_`."""
 
 
-class Section(BaseModel):
-    """A part of a job: no unknown keys, no change after reading."""
+def _line_of_text(text: str) -> str:
+    if not text.isprintable() or not text or text != text.strip():
+        raise ValueError("should be a line of text, without control characters and outer spaces")
+    return text
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+Label = Annotated[str, AfterValidator(_line_of_text)]
+"""What a person or a server calls something."""
+
+
+def _address(url: HttpUrl) -> HttpUrl:
+    """Endpoints are written into rows, logs and messages, so nothing secret may stand in them."""
+    if url.username or url.password:
+        raise ValueError("holds a login, and addresses are stored; put the key into the environment, see api_key_env")
+    if url.query or url.fragment:
+        raise ValueError("ends with a query or a fragment; write the server's base address alone")
+    return url
+
+
+def _completing(defaults: Mapping[str, Any]) -> BeforeValidator:
+    """What a job writes for one task type leaves the rest as it is by default."""
+
+    def complete(given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        own = {key: _merged(defaults.get(key), value) for key, value in given.items()}
+        return {**defaults, **own}
+
+    return BeforeValidator(complete)
+
+
+def _merged(default: Any, given: Any) -> Any:
+    return {**default, **given} if isinstance(default, Mapping) and isinstance(given, Mapping) else given
+
+
+class Section(BaseModel):
+    """A part of a job: no unknown keys, no change after reading, no infinity, which JSON has no word for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Protocol(StrEnum):
@@ -45,9 +83,9 @@ class ModelSpec(Section):
 
     protocol: Protocol
     kind: ModelKind
-    endpoints: tuple[HttpUrl, ...] = Field(min_length=1)
-    model: str | None = None  # its name at the server; without one, whatever the server serves
-    licence: str | None = None  # an SPDX identifier
+    endpoints: tuple[Annotated[HttpUrl, AfterValidator(_address)], ...] = Field(min_length=1)
+    model: Label | None = None  # its name at the server; without one, whatever the server serves
+    licence: Label | None = None  # an SPDX identifier
     api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     max_in_flight: int = Field(8, ge=1, le=4096)  # calls at once, over all workers
     timeout_s: float = Field(120, gt=0, le=3600)
@@ -69,15 +107,15 @@ class InstructionStage(Section):
     """How instructions are proposed."""
 
     model: Name
-    prompts: dict[TaskType, str] = {
-        TaskType.INPUT_OUTPUT: "instruction_input_output",
-        TaskType.OUTPUT_ONLY: "instruction_output_only",
-    }
+    prompts: Annotated[
+        dict[TaskType, Name],
+        _completing({"input_output": "instruction_input_output", "output_only": "instruction_output_only"}),
+    ] = Field({}, validate_default=True)
     decoding: DecodingOverrides = DecodingOverrides()
-    demonstrations: dict[TaskType, InstructionDemonstrations] = {
-        TaskType.INPUT_OUTPUT: InstructionDemonstrations(seeds=20, generated=4),
-        TaskType.OUTPUT_ONLY: InstructionDemonstrations(seeds=8, generated=2),
-    }
+    demonstrations: Annotated[
+        dict[TaskType, InstructionDemonstrations],
+        _completing({"input_output": {"seeds": 20, "generated": 4}, "output_only": {"seeds": 8, "generated": 2}}),
+    ] = Field({}, validate_default=True)
     harvest: int = Field(1, ge=1, le=20)  # instructions taken from one answer, at most
     limits: InstructionLimits = InstructionLimits()
     novelty_threshold: float = Field(0.7, gt=0, le=1)
@@ -90,16 +128,15 @@ class InstanceStage(Section):
     """How an instruction gets its input and first output."""
 
     model: Name
-    prompts: dict[TaskType, str] = {
-        TaskType.INPUT_OUTPUT: "instance_input_output",
-        TaskType.OUTPUT_ONLY: "instance_output_only",
-    }
+    prompts: Annotated[
+        dict[TaskType, Name],
+        _completing({"input_output": "instance_input_output", "output_only": "instance_output_only"}),
+    ] = Field({}, validate_default=True)
     decoding: DecodingOverrides = DecodingOverrides()
     limits: InstanceLimits = InstanceLimits()
-    demonstrations: dict[TaskType, Annotated[int, Field(ge=1, le=200)]] = {
-        TaskType.INPUT_OUTPUT: 18,
-        TaskType.OUTPUT_ONLY: 15,
-    }
+    demonstrations: Annotated[
+        dict[TaskType, Annotated[int, Field(ge=1, le=200)]], _completing({"input_output": 18, "output_only": 15})
+    ] = Field({}, validate_default=True)
     reuse: int = Field(1, ge=1)
 
 
@@ -108,7 +145,7 @@ class Voice(Section):
 
     model: Name
     name: Name | None = None  # by default the model's
-    prompt: str | None = None  # by default zero-shot for an instruct LM, few-shot for a vanilla one
+    prompt: Name | None = None  # by default zero-shot for an instruct LM, few-shot for a vanilla one
     decoding: DecodingOverrides = DecodingOverrides()
 
     @property
@@ -143,7 +180,9 @@ class JobSpec(Section):
     seed: int = 0  # every random choice derives from it
     seeds: Path | None = None  # by default the 175 tasks that come with the project
     prompts: Path | None = None  # a folder whose templates stand in for the shipped ones of the same id
-    targets: dict[TaskType, Annotated[int, Field(ge=1)]] = Field(min_length=1)  # examples to make
+    targets: dict[TaskType, Annotated[int, Field(ge=1, le=100_000_000, strict=True)]] = Field(
+        min_length=1
+    )  # examples to make
     models: dict[Name, ModelSpec] = Field(min_length=1)
     instructions: InstructionStage
     instances: InstanceStage
@@ -163,29 +202,37 @@ class JobSpec(Section):
         """The template ids that the job's targets need, by the field that names each."""
         ids = {}
         for task_type in self.targets:
-            ids[f"instructions.prompts.{task_type}"] = self.instructions.prompts.get(task_type, "")
-            ids[f"instances.prompts.{task_type}"] = self.instances.prompts.get(task_type, "")
+            ids[f"instructions.prompts.{task_type}"] = self.instructions.prompts[task_type]
+            ids[f"instances.prompts.{task_type}"] = self.instances.prompts[task_type]
         for index, voice in enumerate(self.outputs):
             ids[f"outputs.{index}.prompt"] = self.voice_prompt(voice)
         return ids
 
 
-# What can't change which rows a run makes. Seeds and prompts count by their content, not their path.
-_NOT_IN_FINGERPRINT = {"name", "retry", "seeds", "prompts"}
-_NOT_IN_FINGERPRINT_OF_MODEL = {"endpoints", "api_key_env", "max_in_flight", "timeout_s"}
+# What can't change which rows a run makes: what it is called, how patient it is with servers, where they are.
+_NOT_IN_FINGERPRINT: dict[str, Any] = {
+    "name": True,
+    "retry": True,
+    "models": {"__all__": {"endpoints", "api_key_env", "max_in_flight", "timeout_s"}},
+    # Seeds and prompts count by their content, below, and a voice by its label and its template.
+    "seeds": True,
+    "prompts": True,
+    "instructions": {"prompts"},
+    "instances": {"prompts"},
+    "outputs": {"__all__": {"prompt", "name"}},
+}
 
 
 def fingerprint(job: JobSpec, seed_digest: str, prompt_digests: Mapping[str, str]) -> str:
-    """Sixteen hex digits over all that decides a run's rows: the job, its seeds, its templates."""
-    dumped = job.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT)
-    models = {
-        name: {field: value for field, value in spec.items() if field not in _NOT_IN_FINGERPRINT_OF_MODEL}
-        for name, spec in dumped["models"].items()
-    }
+    """Sixteen hex digits over all that decides a run's rows: the job, its seeds, its templates.
+
+    `prompt_digests` are the templates' sha256 by id.
+    """
     whole = {
         "scheme": FINGERPRINT_SCHEME,
-        "job": {**dumped, "models": models},
+        "job": job.model_dump(mode="json", exclude=_NOT_IN_FINGERPRINT),
+        "voices": [voice.label for voice in job.outputs],
         "seeds": seed_digest,
-        "prompts": dict(prompt_digests),
+        "prompts": {field: prompt_digests[id] for field, id in job.prompt_ids.items()},
     }
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]

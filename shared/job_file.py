@@ -1,6 +1,6 @@
 """Reading a job from a YAML file: every fault at once, each with its field and line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,17 @@ import yaml
 from pydantic import ValidationError
 
 from shared.errors import UserError
-from shared.job import JobSpec
+from shared.job import OWN_VOICE, JobSpec
 from shared.method.consensus import Rule
+
+MOST_BYTES = 256 * 1024
+MOST_NODES = 20_000  # keys and values, an alias counted as all that it stands for
+FROM_SET = 0  # in place of a line: the field came with --set
 
 
 @dataclass(frozen=True, slots=True)
 class JobFault:
-    """One thing that is wrong with a job; `line` counts from 1, where it is known."""
+    """One thing that is wrong with a job; `line` counts from 1, where it is known, and may be `FROM_SET`."""
 
     field: str
     message: str
@@ -23,8 +27,10 @@ class JobFault:
 
     def __str__(self) -> str:
         """The fault in one line."""
-        where = f" (line {self.line})" if self.line else ""
-        return f"{self.field}{where}: {self.message}" if self.field else self.message
+        place = "--set" if self.line == FROM_SET else self.line and f"line {self.line}"
+        if not self.field:
+            return f"{place}: {self.message}" if place else self.message
+        return f"{self.field}{f' ({place})' if place else ''}: {self.message}"
 
 
 class JobError(UserError):
@@ -40,7 +46,7 @@ class JobError(UserError):
 
 
 class OverrideError(UserError):
-    """--set {text}: write it as path=value, for example --set targets.output_only=100"""
+    """--set {text}: {reason}; write it as path=value, for example --set targets.output_only=100"""
 
 
 def read_job(path: Path, overrides: Sequence[str] = ()) -> JobSpec:
@@ -50,11 +56,11 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> JobSpec:
     """
     content, lines = _parse(path)
     for override in overrides:
-        _override(content, override)
+        _override(content, lines, override)
     try:
         job = JobSpec.model_validate(content)
     except ValidationError as error:
-        raise JobError(path, [_fault(each, lines) for each in error.errors()]) from None
+        raise JobError(path, list(_faults(error, lines))) from None
     faults = [JobFault(field, message, _line(field, lines)) for field, message in _cross_faults(job)]
     if faults:
         raise JobError(path, faults)
@@ -67,81 +73,151 @@ def _beside(path: Path, other: Path | None) -> Path | None:
 
 def _parse(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        reading = _Reading(yaml.SafeLoader(_text(path)))
+        return reading.content(), reading.lines
+    except _Unusable as error:
+        raise JobError(path, error.faults) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise JobError(path, [JobFault("", f"it is not YAML: {error.problem}", line)]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise JobError(path, [JobFault("", f"it is not YAML: {' '.join(str(error).split())}")]) from None
+    except RecursionError:
+        raise JobError(path, [JobFault("", "it is nested too deeply for a job")]) from None
+
+
+class _Unusable(Exception):
+    def __init__(self, *faults: JobFault) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:  # once: it may be a pipe
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise _Unusable(JobFault("", f"it is longer than {MOST_BYTES // 1024} KiB; is it the right file?"))
+        return content.decode("utf-8-sig")
     except OSError as error:
-        raise JobError(path, [JobFault("", f"it can't be read: {error.strerror}")]) from error
+        mend = "; `ensemble-instruct init` writes one" if isinstance(error, FileNotFoundError) else ""
+        raise _Unusable(JobFault("", f"it can't be read: {error.strerror}{mend}")) from None
     except UnicodeDecodeError as error:
-        raise JobError(path, [JobFault("", f"it is not UTF-8 at byte {error.start}")]) from error
-    except yaml.YAMLError as error:
-        raise JobError(path, [JobFault("", f"it is not YAML: {' '.join(str(error).split())}")]) from error
-    if not isinstance(node, yaml.MappingNode):
-        raise JobError(path, [JobFault("", "it is not a mapping; `ensemble-instruct init` writes one")])
-    lines: dict[str, int] = {}
-    faults = list(_walk(node, "", lines))
-    if faults:
-        raise JobError(path, faults)
-    return yaml.safe_load(path.read_text(encoding="utf-8")), lines
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _Unusable(JobFault("", "it is not UTF-8; save it as such", line)) from None
 
 
-def _walk(node: yaml.Node, prefix: str, lines: dict[str, int]) -> Iterator[JobFault]:
-    """Note where each field stands; a key that stands twice is a fault, as YAML would keep the last."""
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            field = f"{prefix}{name.value}"
-            if field in lines:
-                yield JobFault(field, f"stands in line {lines[field]} already", name.start_mark.line + 1)
-            lines[field] = name.start_mark.line + 1
-            yield from _walk(value, f"{field}.", lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[f"{prefix}{index}"] = value.start_mark.line + 1
-            yield from _walk(value, f"{prefix}{index}.", lines)
+class _Reading:
+    """A YAML text on its way to plain values. `lines` are where its fields stand."""
+
+    def __init__(self, loader: yaml.SafeLoader) -> None:
+        self.lines: dict[str, int] = {}
+        self._loader = loader
+        self._nodes = 0
+
+    def content(self) -> dict[str, Any]:
+        """Its values. Raises `_Unusable`, YAML's own errors, `ValueError` and `RecursionError`."""
+        node = self._loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            what = "it is not a mapping" if node else "it is empty"
+            raise _Unusable(JobFault("", f"{what}; `ensemble-instruct init` writes a job to edit"))
+        faults = list(self._walk(node, ""))
+        if faults:
+            raise _Unusable(*faults)
+        content: dict[str, Any] = self._loader.construct_document(node)
+        return content
+
+    def _walk(self, node: yaml.Node, prefix: str) -> Iterator[JobFault]:
+        """Note where each field stands; a key that stands twice is a fault, as YAML would keep the last."""
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise _Unusable(JobFault("", f"it holds more than {MOST_NODES} keys and values, aliases counted in full"))
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                field = f"{prefix}{name.value}"
+                if field in self.lines:
+                    yield JobFault(field, f"stands in line {self.lines[field]} already", name.start_mark.line + 1)
+                self.lines[field] = name.start_mark.line + 1
+                yield from self._walk(value, f"{field}.")
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self.lines[f"{prefix}{index}"] = value.start_mark.line + 1
+                yield from self._walk(value, f"{prefix}{index}.")
+        else:
+            yield from self._unreadable(node, prefix.rstrip("."))
+
+    def _unreadable(self, node: yaml.Node, field: str) -> Iterator[JobFault]:
+        """A value that looks like a date or a number, say, and is none."""
+        try:
+            self._loader.construct_object(node)
+        except (ValueError, yaml.YAMLError):
+            yield JobFault(field, "YAML can't tell what this is; put it in quotes", node.start_mark.line + 1)
 
 
-def _line(field: str, lines: dict[str, int]) -> int | None:
+def _line(field: str, lines: Mapping[str, int]) -> int | None:
     """The line of a field, or of the nearest thing around it that the file has."""
     parts = field.split(".")
     found = (lines.get(".".join(parts[:count])) for count in range(len(parts), 0, -1))
-    return next((line for line in found if line), None)
+    return next((line for line in found if line is not None), None)
 
 
-def _fault(error: Any, lines: dict[str, int]) -> JobFault:
-    field = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    message = {
-        "extra_forbidden": "there is no such setting; check its spelling",
-        "missing": "is missing",
-    }.get(error["type"], error["msg"])
-    return JobFault(field, message, _line(field, lines))
+def _faults(error: ValidationError, lines: Mapping[str, int]) -> Iterator[JobFault]:
+    places = [fault["loc"] for fault in error.errors()]
+    for fault in error.errors():
+        place = fault["loc"]
+        if fault["type"] == "too_short" and any(other[: len(place)] == place != other for other in places):
+            continue  # it has items, and they are faulty
+        field = ".".join(str(part) for part in place if part != "[key]")
+        message = {
+            "extra_forbidden": "there is no such setting; check its spelling",
+            "missing": "is missing",
+        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        yield JobFault(field, message, _line(field, lines))
 
 
-def _override(content: dict[str, Any], text: str) -> None:
+def _override(content: dict[str, Any], lines: dict[str, int], text: str) -> None:
     path, equals, value = text.partition("=")
     if not equals or not path:
-        raise OverrideError(text=text)
+        raise OverrideError(text=text, reason="it has no path" if equals else "it has no '='")
     *parents, last = path.split(".")
     place: Any = content
     try:
         for part in parents:
             place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
         place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
-    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError):
-        raise OverrideError(text=text) from None
+    except (yaml.YAMLError, RecursionError):
+        raise OverrideError(text=text, reason="the value is not YAML") from None
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise OverrideError(text=text, reason="the job has no such place, or the value is malformed") from None
+    for field in [field for field in lines if field.startswith(f"{path}.")]:
+        del lines[field]
+    lines[path] = FROM_SET
 
 
 def _cross_faults(job: JobSpec) -> Iterator[tuple[str, str]]:
     """What no single field shows: names that lead nowhere, voices that say the same thing twice."""
-    yield from _unknown_models(job)
-    yield from _repeated_voices(job)
+    yield from _unstorable(job.model_dump(), "")
+    unknown = list(_unknown_models(job))
+    yield from unknown
+    if not unknown:
+        yield from _repeated_voices(job)
     voices = 1 + len(job.outputs)
     if job.consensus.rule is not Rule.NONE and voices < 2:
         yield "outputs", "a consensus needs a voice besides the instance's own; or set consensus.rule: none"
-    if job.consensus.rule is not Rule.NONE and job.consensus.min_candidates > voices:
+    elif job.consensus.rule is not Rule.NONE and job.consensus.min_candidates > voices:
         yield "consensus.min_candidates", f"the job has only {voices} voices, the instance's own included"
-    for task_type in job.targets:
-        for stage in ("instructions", "instances"):
-            for setting in ("prompts", "demonstrations"):
-                if task_type not in getattr(getattr(job, stage), setting):
-                    yield f"{stage}.{setting}", f"'{task_type}' is missing, and targets asks for it"
+
+
+def _unstorable(value: Any, field: str) -> Iterator[tuple[str, str]]:
+    """Texts that Postgres refuses."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _unstorable(inner, f"{field}.{name}" if field else str(name))
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from _unstorable(inner, f"{field}.{index}")
+    elif isinstance(value, str | Path) and any(each == "\0" or "\ud800" <= each <= "\udfff" for each in str(value)):
+        yield field, "holds a NUL or half a surrogate pair, which can't be stored"
 
 
 def _unknown_models(job: JobSpec) -> Iterator[tuple[str, str]]:
@@ -154,13 +230,15 @@ def _unknown_models(job: JobSpec) -> Iterator[tuple[str, str]]:
 
 def _repeated_voices(job: JobSpec) -> Iterator[tuple[str, str]]:
     labels = [voice.label for voice in job.outputs]
-    for index, label in enumerate(labels):
-        if label in labels[:index]:
-            yield f"outputs.{index}", f"the voice '{label}' speaks twice; give it a `name` of its own"
-    asked = [(voice.model, voice.prompt, voice.decoding) for voice in job.outputs]
-    for index, question in enumerate(asked):
-        if question in asked[:index] and labels[index] not in labels[:index]:
+    asked = [(voice.model, job.voice_prompt(voice), voice.decoding) for voice in job.outputs]
+    for index, voice in enumerate(job.outputs):
+        if labels[index] == OWN_VOICE:
             yield (
                 f"outputs.{index}",
-                "asks the same model the same thing as an earlier voice; change its prompt",
+                f"'{OWN_VOICE}' is what the instance's own output is called; give it another `name`",
             )
+        elif labels[index] in labels[:index]:
+            yield f"outputs.{index}", f"the voice '{labels[index]}' speaks twice; give it a `name` of its own"
+        elif asked[index] in asked[:index] and not voice.decoding.temperature:  # a sample may differ from another
+            mend = "change its prompt, or set a temperature above 0"
+            yield f"outputs.{index}", f"asks the same model the same thing as an earlier voice; {mend}"

@@ -13,7 +13,7 @@ from shared.queue.app import make_app
 from shared.queue.hints import ping as ping_broker
 from shared.settings import settings
 from shared.store.migrate import require_migrated
-from shared.store.session import make_engine, make_sessions
+from shared.store.session import DatabaseAddressError, make_engine, make_sessions
 
 
 class NoBrokerError(UserError):
@@ -33,7 +33,10 @@ def open_engine() -> Iterator[Engine]:
 
 
 def _engine(url: str) -> Iterator[Engine]:
-    engine = make_engine(url)
+    try:
+        engine = make_engine(url)
+    except ValueError:  # a port that is no number
+        raise DatabaseAddressError from None
     try:
         yield engine
     finally:
@@ -52,11 +55,11 @@ def open_session() -> Iterator[Session]:
 def open_broker() -> Celery:
     """The broker of REDIS_URL or of the running embedded stack, checked for a sign of life.
 
-    Raises `NoBrokerError`, `BrokerUnreachableError`.
+    Raises `NoBrokerError`, `BrokerAddressError`, `BrokerUnreachableError`.
     """
     url = settings().redis_url
     if url and url.get_secret_value():
-        address = url.get_secret_value()
+        address = settings().broker()
     else:
         stack = running()
         if stack is None:

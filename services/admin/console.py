@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 WIDTH_OF_A_FILE = 160  # columns, where there is no terminal to ask
 
@@ -17,12 +20,41 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def say(message: str) -> None:
     """Tell a person what is going on."""
-    err.print(message, markup=False)
+    err.print(Text(printable(message)))
+
+
+def warn(message: str) -> None:
+    """Tell a person what may go wrong."""
+    err.print(Text.assemble(("warning: ", "bold yellow"), printable(message)))
+
+
+def complain(message: str) -> None:
+    """Tell a person why a command failed."""
+    err.print(Text.assemble(("error: ", "bold red"), printable(message)))
+
+
+def answer(line: str) -> None:
+    """Print a result of one line."""
+    out.print(Text(printable(line)))
+
+
+def printable(text: str) -> str:
+    """`text` without the characters that steer a terminal: some of it was written by an LM, or by a server."""
+    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """An empty table in the style of all commands; columns of `numbers` come last."""
+    empty = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in numbers:
+        empty.add_column(column, justify="right")
+    return empty
 
 
 def print_json(value: Any) -> None:
-    """Print a result for a program."""
-    out.print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2), markup=False)
+    """Print a result for a program; beyond ASCII only where stdout takes it."""
+    utf8 = out.encoding.startswith("utf")
+    out.print(json.dumps(value, default=_plain, ensure_ascii=not utf8, indent=2), markup=False)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services.admin.connections import open_engine, open_session
-from services.admin.console import out, print_json, say
+from services.admin.console import answer, out, print_json, say
 from services.admin.jobs import AsJson
 from services.admin.lineage_tree import lineage_tree
 from services.admin.runs import RunName
@@ -16,7 +16,7 @@ from shared.store.lineage import find_record, lineage_of
 from shared.store.migrate import upgrade as upgrade_database
 from shared.store.runs import find_run
 
-database = typer.Typer(help="The database.", no_args_is_help=True)
+database = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
 
 @database.command()
@@ -30,13 +30,15 @@ def upgrade() -> None:
 def export(
     run: RunName,
     form: Annotated[ExportFormat, typer.Option("--format", help="the file's format")] = ExportFormat.JSONL,
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="the folder to write into")] = Path("exports"),
+    folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="the folder to write into; by default exports/RUN")
+    ] = None,
 ) -> None:
     """Write a run's examples to a file and print its path."""
     with open_session() as session:
         found = find_run(session, run)
-        path = export_run(session, found.id, found.name, form, folder)
-    out.print(str(path), markup=False)
+        path = export_run(session, found.id, found.name, form, folder or Path("exports") / found.name)
+    answer(str(path))
 
 
 def lineage(

@@ -1,6 +1,6 @@
 """`ensemble-instruct demo`: the whole system on this machine, with two real LMs, from nothing to examples."""
 
-import tempfile
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +19,19 @@ from shared.dataset.export import ExportFormat, export
 from shared.job_file import read_job
 from shared.queue.app import make_app
 from shared.store.progress import RunProgress
+from shared.store.runs import end_run
 from shared.store.session import make_engine, make_sessions
 from shared.store.tables.records import Candidate, Example, Verdict
+from shared.store.tables.runs import Run, RunState
 
 JOB = Path(__file__).parents[2] / "jobs" / "demo.yaml"
 SHOWN = 160
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="where the export goes")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="where the export goes; by default exports/")
+    ] = None,
 ) -> None:
     """Make two dozen examples on this machine, with two real language models and everything it takes."""
     with Stack(report=say) as stack:
@@ -40,20 +44,32 @@ def demo(
 
 
 def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
-    plan = plan_job(read_job(JOB, [f"models.{model}.endpoints=[{url}]" for model, url in info.model_urls.items()]))
+    addresses = [f"models.{model}.endpoints=[{url}]" for model, url in info.model_urls.items()]
+    plan = plan_job(read_job(JOB, addresses))
     with make_sessions(engine)() as session:
+        _cancel_demos(session, plan.job.name)
         run = start_run(session, make_app(info.redis_url), plan)
         say(f"run {run.name} has begun")
-        progress = follow(session, run.id)
+        try:
+            progress = follow(session, run.id)
+        except BaseException:
+            session.rollback()
+            _cancel_demos(session, plan.job.name)
+            raise
         tell_end(progress)
         out.print(_table(session, progress))
-        target = folder or Path(tempfile.mkdtemp(prefix=f"{run.name}-"))
-        path = export(session, run.id, run.name, ExportFormat.JSONL, target)
-        first = session.scalars(
-            select(Example.id).where(Example.run_id == run.id).order_by(Example.task_type, Example.position)
-        ).first()
-    out.print(f"\nexported to  {path}", markup=False)
-    out.print(f"lineage of the first  .venv/bin/ensemble-instruct lineage {str(first)[:8]}", markup=False)
+        path = export(session, run.id, run.name, ExportFormat.JSONL, folder or Path("exports") / run.name)
+        examples = select(Example.id).where(Example.run_id == run.id)
+        first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
+    out.print(f"\nexported to {path}", markup=False)
+    out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
+
+
+def _cancel_demos(session: Session, job: str) -> None:
+    """End this demo, or one that was killed: it would work on once the stack is up again."""
+    for run_id in session.scalars(select(Run.id).where(Run.job["name"].astext == job)).all():
+        end_run(session, run_id, RunState.CANCELLED, "the demo was stopped")
+    session.commit()
 
 
 def _table(session: Session, progress: RunProgress) -> Table:

@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from services.admin.console import printable, table
 from shared.method.tasks import Stage, TaskType
 from shared.store.progress import RunProgress, TypeProgress
 
@@ -66,17 +67,13 @@ def status_view(progress: RunProgress) -> RenderableType:
 
 
 def _bars(progress: RunProgress) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column, justify in (("stage", "left"), ("type", "left"), ("", "left")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type] # a literal, which mypy widens
-    for column in ("accepted", "rejected", "to do"):
-        table.add_column(column, justify="right")
+    bars = table("stage", "type", "", numbers=("accepted", "rejected", "to do"))
     for task_type, each in progress.types.items():
         for stage, label in STAGES.items():
             counts = each.stages[stage]
             bar = ProgressBar(total=max(_total(each, stage), 1), completed=_done(each, stage), width=24)
-            table.add_row(label, task_type, bar, str(counts.accepted), str(counts.rejected), str(counts.open))
-    return table
+            bars.add_row(label, task_type, bar, str(counts.accepted), str(counts.rejected), str(counts.open))
+    return bars
 
 
 def _done(each: TypeProgress, stage: Stage) -> int:
@@ -98,13 +95,11 @@ def _total(each: TypeProgress, stage: Stage) -> int:
 
 
 def _models(progress: RunProgress) -> Table:
-    table = Table("model", box=None, pad_edge=False)
-    for column in ("calls", "tokens read", "tokens written", "under way", "waiting"):
-        table.add_column(column, justify="right")
+    models = table("model", numbers=("calls", "tokens read", "tokens written", "under way", "waiting"))
     for model in progress.models:
         counts = (model.calls, model.prompt_tokens, model.completion_tokens, model.busy, model.waiting)
-        table.add_row(model.name, *(str(count) for count in counts))
-    return table
+        models.add_row(model.name, *(str(count) for count in counts))
+    return models
 
 
 def _reasons(progress: RunProgress) -> list[Text]:
@@ -122,7 +117,9 @@ def _reasons(progress: RunProgress) -> list[Text]:
 def _troubles(progress: RunProgress) -> list[Text]:
     return [
         Text(
-            f"{model.name}: {model.waiting} call(s) to be tried again; latest: {model.fault}: {model.detail}",
+            printable(
+                f"{model.name}: {model.waiting} call(s) to be tried again; latest: {model.fault}: {model.detail}"
+            ),
             "yellow",
         )
         for model in progress.models

@@ -6,15 +6,24 @@ from sqlalchemy.orm import Session
 from services.admin.planning import Plan
 from shared.queue import follow, names
 from shared.queue.hints import publish
-from shared.store.runs import begin_run, targets_of
+from shared.store.runs import RunNameTakenError, begin_run, targets_of
 from shared.store.tables.runs import Run
 
 
 def start_run(session: Session, broker: Celery, plan: Plan, name: str | None = None) -> Run:
     """Write a run with its first work and commit it, then tell the workers. Raises `RunNameTakenError`."""
-    run = begin_run(session, plan.new_run(session, name))
+    run = _begin(session, plan, name)
     for target in targets_of(session, run.id).values():
         follow.propose(session, plan.job, target)
     session.commit()
     publish(broker, run.id, [names.INSTRUCTIONS, names.CONTROL])
     return run
+
+
+def _begin(session: Session, plan: Plan, name: str | None) -> Run:
+    while True:
+        try:
+            return begin_run(session, plan.new_run(session, name))
+        except RunNameTakenError:
+            if name:
+                raise  # else another command has just taken the number that was free

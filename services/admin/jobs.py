@@ -1,18 +1,21 @@
-"""Commands about jobs: write one, check one, check a seed file, enqueue one."""
+"""Commands about jobs: write one, check one, enqueue one."""
 
-import asyncio
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.admin.connections import open_broker, open_session
-from services.admin.console import err, out, print_json, say
+from services.admin.console import answer, print_json, say, warn
 from services.admin.enqueueing import start_run
-from services.admin.planning import Plan, check_models, plan_job
-from shared.dataset.seed_files import SHIPPED_SEEDS, check_seeds, load_seeds
+from services.admin.listeners import unheard
+from services.admin.model_check import Described, check_models
+from services.admin.planning import Plan, plan_job
 from shared.errors import UserError, WorldError
-from shared.job_file import read_job
+from shared.job import NAME_PATTERN
+from shared.job_file import JobError, read_job
 
 TEMPLATE = Path(__file__).parents[2] / "jobs" / "template.yaml"
 
@@ -33,11 +36,9 @@ class JobFileFailedError(WorldError):
     """{path} can't be written: {reason}"""
 
 
-class SeedFaultsError(UserError):
-    """{path} has {count} fault(s); a run would not take it."""
-
-
-def init(path: Annotated[Path, typer.Argument(help="where to write it")] = Path("job.yaml")) -> None:
+def init(
+    path: Annotated[Path, typer.Argument(metavar="[FILE]", help="where to write it")] = Path("job.yaml"),
+) -> None:
     """Write a job file to edit."""
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -49,64 +50,86 @@ def init(path: Annotated[Path, typer.Argument(help="where to write it")] = Path(
     say(f"wrote {path}; edit it, then: ensemble-instruct validate {path}")
 
 
-def validate(job: JobPath, overrides: Overrides = [], no_check: NoCheck = False) -> None:  # noqa: B006 - Typer copies it
-    """Check a job without running it: its fields, seeds, templates, and that its models answer."""
-    plan = plan_job(read_job(job, overrides))
-    if not no_check:
-        _describe(plan)
-    kinds = [str(kind) for kind in plan.job.targets]
-    say(f"{job} is a good job: {len(plan.seeds)} seeds, types {', '.join(kinds)}, fingerprint {plan.fingerprint}")
-
-
-def validate_seeds(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="a seed file, one task a line")] = SHIPPED_SEEDS,
+def validate(
+    job: JobPath,
+    overrides: Overrides = [],  # noqa: B006 - Typer copies it
+    no_check: NoCheck = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a seed file; names the line and field of each fault."""
-    faults = check_seeds(path)
+    """Check a job without running it: its fields, seeds, templates, and that its models answer."""
+    try:
+        plan = plan_job(read_job(job, overrides))
+    except JobError as error:
+        if as_json:
+            print_json({"faults": [{"field": f.field, "line": f.line, "message": f.message} for f in error.faults]})
+        raise
+    described = {} if no_check else _asked(plan)
     if as_json:
-        print_json([{"line": fault.line, "field": fault.field, "message": fault.message} for fault in faults])
-    if faults:
-        for fault in [] if as_json else faults:
-            out.print(f"{path}:{fault.line}: {fault.field or 'record'}: {fault.message}", markup=False)
-        raise SeedFaultsError(path=path, count=len(faults))
-    kinds = [task.task_type for task in load_seeds(path)]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
-    say(f"{path} is a good seed file: {len(kinds)} tasks ({counts})")
+        print_json(_summary(plan, described))
+        return
+    kinds = ", ".join(f"{target} {kind}" for kind, target in plan.job.targets.items())
+    answer(f"{job} is a good job: {kinds} from {len(plan.seeds)} seeds, fingerprint {plan.fingerprint}")
+
+
+def _summary(plan: Plan, described: Described) -> dict[str, object]:
+    return {
+        "faults": [],
+        "name": plan.job.name,
+        "fingerprint": plan.fingerprint,
+        "targets": plan.job.targets,
+        "seeds": Counter(seed.task_type for seed in plan.seeds),
+        "prompts": plan.job.prompt_ids,
+        "models": described,
+    }
 
 
 def enqueue(
     job: JobPath,
     overrides: Overrides = [],  # noqa: B006 - Typer copies it
-    name: Annotated[str | None, typer.Option(help="the run's name; by default the job's with a number")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="the run's name; by default the job's with a number",
+            callback=lambda name: name and _run_name(name),
+        ),
+    ] = None,
     no_check: NoCheck = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a run of a job and print its id."""
     plan = plan_job(read_job(job, overrides))
     if not no_check:
-        _describe(plan)
+        _asked(plan)
     broker = open_broker()
     with open_session() as session:
         run = start_run(session, broker, plan, name)
     if as_json:
         print_json({"id": str(run.id), "name": run.name, "fingerprint": run.fingerprint})
-        return
-    out.print(str(run.id))
+    else:
+        answer(str(run.id))
     say(f"run {run.name} has begun; follow it with: ensemble-instruct watch {run.name}")
+    if queues := ",".join(unheard(broker, plan.job)):
+        warn(f"no worker listens to {queues}; start one: celery -A workers.app worker -Q {queues}")
 
 
-def _describe(plan: Plan) -> None:
-    for name, descriptions in asyncio.run(check_models(plan.job)).items():
+def _run_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise typer.BadParameter("write lower-case letters, digits, '-' and '_', at most 63, a letter or digit first")
+    return name
+
+
+def _asked(plan: Plan) -> Described:
+    described = check_models(plan.job)
+    for name, descriptions in described.items():
         for each in descriptions:
             served = each.model_id or "a model it does not name"
             revision = f" at {each.model_revision[:12]}" if each.model_revision else ""
-            err.print(f"{name}: {each.endpoint} serves {served}{revision}", markup=False)
+            say(f"{name}: {each.endpoint} serves {served}{revision}")
+    return described
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(init)
-    app.command()(validate)
-    app.command("validate-seeds")(validate_seeds)
-    app.command()(enqueue)
+    for command in (init, validate, enqueue):
+        app.command()(command)

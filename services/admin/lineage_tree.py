@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.text import Text
 from rich.tree import Tree
 
+from services.admin.console import printable
 from shared.store.lineage import Lineage, Node
 
 SHOWN_SEEDS = 6
@@ -48,13 +49,13 @@ def _parents(lineage: Lineage, node: Node) -> Iterable[tuple[str, Node]]:
 
 
 def _seeds(seeds: list[Node]) -> Text:
-    names = [seed.attributes["source_id"] for seed in seeds[:SHOWN_SEEDS]]
+    names = [printable(seed.attributes["source_id"]) for seed in seeds[:SHOWN_SEEDS]]
     more = f" and {len(seeds) - SHOWN_SEEDS} more" if len(seeds) > SHOWN_SEEDS else ""
     return Text.assemble(("shown ", "dim"), f"{len(seeds)} seed task(s): {', '.join(names)}{more}")
 
 
 def _label(node: Node) -> Text:
-    return Text.assemble((node.kind.replace("_", " "), "bold"), f" {str(node.id)[:8]}  ", _summary(node))
+    return Text.assemble((node.kind.replace("_", " "), "bold"), f" {str(node.id)[:8]}  ", printable(_summary(node)))
 
 
 def _summary(node: Node) -> str:
@@ -78,7 +79,8 @@ def _summary(node: Node) -> str:
             return _short(values["text"])
         case "generation":
             tokens = f"{values['prompt_tokens'] or '?'} → {values['completion_tokens'] or '?'} tokens"
-            return f"{values['stage']}, attempt {values['attempt']}, {tokens}, {values['latency_s']:.1f} s"
+            again = f", attempt {values['attempt'] + 1}" if values["attempt"] else ""
+            return f"{values['stage']}{again}, {tokens}, {values['latency_s']:.1f} s"
         case "model":
             return f"{values['name']} ({values['served_model'] or values['protocol']})"
         case "prompt_template":

@@ -1,9 +1,8 @@
 """Commands about the embedded stack: Postgres, Valkey, two LMs and the workers, on this machine."""
 
 import typer
-from rich.table import Table
 
-from services.admin.console import out, print_json, say
+from services.admin.console import answer, out, print_json, say, table
 from services.admin.jobs import AsJson
 from services.local import stack
 
@@ -14,7 +13,7 @@ app = typer.Typer(help="The embedded stack: everything on this machine, in the b
 def up() -> None:
     """Start the embedded stack in the background; does nothing when it is up."""
     info = stack.up(say)
-    out.print(f"export DATABASE_URL={info.database_url}\nexport REDIS_URL={info.redis_url}", markup=False)
+    answer(f"export DATABASE_URL={info.database_url}\nexport REDIS_URL={info.redis_url}")
     say("the embedded stack is up; without these variables, ensemble-instruct finds it by itself")
 
 
@@ -31,7 +30,10 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json(parts)
         return
-    table = Table("part", "address", "pid", "state")
+    if not parts:
+        say("the embedded stack is not up; start it with: ensemble-instruct local up")
+        return
+    listing = table("part", "address", "pid", "state")
     for part in parts:
-        table.add_row(part.name, part.address, str(part.pid or ""), part.state)
-    out.print(table)
+        listing.add_row(part.name, part.address, str(part.pid), part.state)
+    out.print(listing)

@@ -1,48 +1,49 @@
 """`ensemble-instruct`: one command for each thing a person does, one message for each thing that fails."""
 
-import os
 import sys
 
+import structlog
 import typer
-from sqlalchemy.exc import DBAPIError
 
-from services.admin import data, jobs, local, runs
-from services.admin.console import say
+from services.admin import data, jobs, local, runs, seeds
 from services.admin.demo import demo
-from shared.errors import EnsembleInstructError
+from services.admin.failures import TELLABLE, UnreadableArgumentError, tell
 
 app = typer.Typer(
     name="ensemble-instruct",
     help="Instruction-tuning data from several small open language models, with the provenance of every "
     "record in Postgres.",
+    epilog="Exit codes: 0 done, 1 something outside failed, 2 the input was wrong. Addresses come from the "
+    "environment: DATABASE_URL, REDIS_URL; without them, the embedded stack is used.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+for module in (jobs, seeds, runs, data):
+    module.register(app)
 app.add_typer(local.app, name="local")
 app.add_typer(data.database, name="db")
-for module in (jobs, runs, data):
-    module.register(app)
 
 
 def main() -> None:
     """Run a command; exit 0 when done, 1 when the world is at fault, 2 when the input is."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # stdout is for results
     try:
-        app()
-    except EnsembleInstructError as error:
-        say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except DBAPIError as error:
-        detail = " ".join(str(error.orig).split())[:300]
-        say(f"error: Postgres refused: {detail}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        say("stopped")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _refuse_bytes(sys.argv)
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # or a full disk shows after we have said that all went well
+    except TELLABLE as error:
+        sys.exit(tell(error))
+
+
+def _refuse_bytes(arguments: list[str]) -> None:
+    """Python hides bytes that are no text in an argument, until Postgres or a terminal chokes on them."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise UnreadableArgumentError(argument=argument.encode("utf-8", "replace").decode())
 
 
 if __name__ == "__main__":

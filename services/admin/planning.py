@@ -1,26 +1,21 @@
 """From a job to all that its run begins with."""
 
-import asyncio
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.dataset.prompt_files import find_template, load_templates
+from services.admin.listed import SeedsRefusedError, TemplatesRefusedError
+from shared.dataset.prompt_files import load_templates
 from shared.dataset.seed_files import SHIPPED_SEEDS, load_seeds
 from shared.errors import UserError
 from shared.job import JobSpec, fingerprint
-from shared.lm.connect import connect
-from shared.lm.protocol import Description
 from shared.method.prompts import PromptTemplate
-from shared.method.seeds import seed_digest
-from shared.method.tasks import SeedTask, Stage, TaskType
+from shared.method.seeds import SeedFileError, seed_digest
+from shared.method.tasks import SeedTask, Stage
 from shared.store.runs import NewRun
 from shared.store.tables.runs import Run
-
-
-class MissingTemplateError(UserError):
-    """{field}: {problem}"""
 
 
 class NoSeedsError(UserError):
@@ -45,48 +40,40 @@ class Plan:
 
 def plan_job(job: JobSpec) -> Plan:
     """Read what the job names. Raises an error that names the field for anything missing or faulty."""
-    seeds = load_seeds(job.seeds or SHIPPED_SEEDS)
+    seeds = _seeds(job)
+    known = load_templates(job.prompts)
+    if faults := list(_template_faults(job, known)):
+        raise TemplatesRefusedError(faults)
+    templates = {id: known[id] for id in job.prompt_ids.values()}
+    digests = {id: template.sha256 for id, template in templates.items()}
+    return Plan(job, seeds, list(templates.values()), fingerprint(job, seed_digest(seeds), digests))
+
+
+def _seeds(job: JobSpec) -> list[SeedTask]:
+    path = job.seeds or SHIPPED_SEEDS
+    try:
+        seeds = load_seeds(path)
+    except SeedFileError as error:
+        raise SeedsRefusedError(error.faults, path=path) from None
     for task_type in job.targets:
         if not any(seed.task_type is task_type for seed in seeds):
-            raise NoSeedsError(task_type=task_type, path=job.seeds or SHIPPED_SEEDS)
-    templates = _templates(job)
-    digests = {template.id: template.sha256 for template in templates}
-    return Plan(job, seeds, templates, fingerprint(job, seed_digest(seeds), digests))
+            raise NoSeedsError(task_type=task_type, path=path)
+    return seeds
 
 
-def _templates(job: JobSpec) -> list[PromptTemplate]:
-    known = load_templates(job.prompts)
-    used: dict[str, PromptTemplate] = {}
+def _template_faults(job: JobSpec, known: Mapping[str, PromptTemplate]) -> Iterator[str]:
     for field, id in job.prompt_ids.items():
-        try:
-            template = find_template(known, id)
-        except UserError as error:
-            raise MissingTemplateError(field=field, problem=error) from None
-        stage = Stage(field.partition("s.")[0])
-        task_type = field.rpartition(".")[2]
-        if template.stage is not stage:
-            problem = f"'{id}' is a template for the stage '{template.stage}', not '{stage}'"
-            raise MissingTemplateError(field=field, problem=problem)
-        if template.task_type and task_type in set(TaskType) and template.task_type != task_type:
-            problem = f"'{id}' is a template for '{template.task_type}', not '{task_type}'"
-            raise MissingTemplateError(field=field, problem=problem)
-        used[id] = template
-    return list(used.values())
-
-
-async def check_models(job: JobSpec) -> dict[str, list[Description]]:
-    """Ask every model's servers what they serve. Raises the first `LMError`."""
-
-    async def describe(name: str) -> list[Description]:
-        model = connect(job.models[name])
-        try:
-            return await model.describe()
-        finally:
-            await model.close()
-
-    names = list(job.models)
-    described = await asyncio.gather(*(describe(name) for name in names))
-    return dict(zip(names, described, strict=True))
+        section, task_type = field.partition(".")[0], field.rpartition(".")[2]
+        stage = Stage(section.removesuffix("s"))
+        wanted = [task_type] if task_type in job.targets else list(job.targets)  # a voice speaks on every type
+        fitting = sorted(other.id for other in known.values() if other.stage is stage)
+        template = known.get(id)
+        if template is None:
+            yield f"{field}: there is no template '{id}'; for this there are: {', '.join(fitting)}"
+        elif template.stage is not stage:
+            yield f"{field}: '{id}' is for the stage '{template.stage}'; for this there are: {', '.join(fitting)}"
+        elif template.task_type and wanted != [template.task_type]:
+            yield f"{field}: '{id}' is for {template.task_type} alone, and is wanted for {' and '.join(wanted)}"
 
 
 def _free_name(session: Session, name: str) -> str:

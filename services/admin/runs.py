@@ -10,11 +10,10 @@ from uuid import UUID
 
 import typer
 from rich.live import Live
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from services.admin.connections import open_session
-from services.admin.console import err, out, print_json, say
+from services.admin.console import err, out, print_json, say, table
 from services.admin.display import Speed, headline, live_view, status_view
 from services.admin.jobs import AsJson
 from shared.errors import WorldError
@@ -51,12 +50,18 @@ def runs(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("run", "id", "state", "examples", "begun")
+    if not rows:
+        say("there is no run yet; start one: ensemble-instruct enqueue JOB")
+        return
+    listing = table("run", "id", "state", *TaskType, "begun")
     for row in rows:
-        made = (f"{kind} {min(row.examples[kind], target)}/{target}" for kind, target in row.targets.items())
-        begun = row.created_at.isoformat(sep=" ", timespec="seconds")
-        table.add_row(row.name, str(row.id), row.state, ", ".join(made), begun)
-    out.print(table)
+        begun = row.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16]
+        listing.add_row(row.name, str(row.id)[:8], row.state, *(_made(row, kind) for kind in TaskType), begun)
+    out.print(listing)
+
+
+def _made(row: RunRow, kind: TaskType) -> str:
+    return f"{min(row.examples[kind], row.targets[kind])}/{row.targets[kind]}" if kind in row.targets else ""
 
 
 def _row(run: Run, targets: Mapping[TaskType, RunTarget]) -> RunRow:
@@ -78,7 +83,12 @@ def status(run: RunName, as_json: AsJson = False) -> None:
 def watch(run: RunName) -> None:
     """Follow a run until it ends."""
     with open_session() as session:
-        progress = follow(session, find_run(session, run).id)
+        found = find_run(session, run)
+        try:
+            progress = follow(session, found.id)
+        except KeyboardInterrupt:
+            say(f"run {found.name} goes on; end it with: ensemble-instruct cancel {found.name}")
+            raise
     tell_end(progress)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -95,18 +96,26 @@ def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, ou
     """
     name, lines = WRITERS[form]
     path = out / name
-    if path.exists():
+    if os.path.lexists(path):
         raise ExportExistsError(path=path)
     if not count_examples(session, run_id):
         raise NothingToExportError(run=run)
-    partial = out / f".{name}.{os.getpid()}.partial"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines(examples_of(session, run_id)))
-        partial.rename(path)
+        _write(path, lines(examples_of(session, run_id)))
     except OSError as error:
         raise ExportFailedError(path=path, reason=error.strerror) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
+
+
+def _write(path: Path, lines: Iterator[str]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    finally:
+        with suppress(OSError):  # renamed, or never there
+            partial.unlink()

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from sqlalchemy import Engine
 
 from services.local.valkey import Valkey
 from shared.lm.fake import FakeServer
-from tests.e2e.stack import Stack, a_job, all_queues
+from tests.e2e.stack import DEADLINE_S, Stack, a_job, a_stack, all_queues
+from tests.integration.workers.driving import HeldLM
 
 QUEUES = all_queues(["base", "chat"])
 DOUBLED = {
@@ -51,10 +53,10 @@ def the_run_is_whole(stack: Stack, run_id: str, targets: dict[str, int]) -> None
     assert stack.rows(rootless) == []
 
 
-def test_one_worker_for_each_queue_makes_the_dataset(stack: Stack, tmp_path: Path) -> None:
+def test_workers_that_share_the_queues_make_the_dataset(stack: Stack, tmp_path: Path) -> None:
     targets = {"input_output": 4, "output_only": 3}
-    for queue in QUEUES:
-        stack.start(queue)
+    stack.start("instructions", "outputs.base", "control")
+    stack.start("instances", "outputs.chat", "consensus")
     with FakeServer() as server:
         run_id = stack.enqueue(job(server, targets))
         stack.wait_for_the_end(run_id)
@@ -88,63 +90,40 @@ def test_a_worker_told_to_stop_ends_in_order_and_leaves_nothing_leased(stack: St
     assert stack.rows("SELECT count(*) FROM work_items WHERE state = 'leased'") == [0]
 
 
-def test_a_worker_killed_in_the_middle_costs_nothing_but_time(stack: Stack) -> None:
-    targets = {"input_output": 4, "output_only": 4}
-    doomed, _ = stack.start(*QUEUES), stack.start(*QUEUES)
-    with FakeServer(latency=0.1) as server:
-        run_id = stack.enqueue(job(server, targets))
-        held = "SELECT count(*) FROM work_items WHERE state = 'leased' AND worker LIKE :worker"
-        stack.wait("work in hand", lambda: stack.rows(held, worker=f"%:{doomed.process.pid}")[0])
-        doomed.kill()
-        stack.wait_for_the_end(run_id)
-    the_run_is_whole(stack, run_id, targets)
-
-
 def test_a_run_goes_on_when_its_only_worker_was_killed_and_comes_again(stack: Stack) -> None:
     targets = {"input_output": 3, "output_only": 3}
     doomed = stack.start(*QUEUES)
-    with FakeServer(latency=0.1) as server:
+    lm = HeldLM()
+    with FakeServer(lm.respond) as server:
         run_id = stack.enqueue(job(server, targets))
-        stack.wait_for_examples(1)
+        lm.wait_for_a_call()
         doomed.kill()
+        lm.let_go()
         stack.start(*QUEUES)
         stack.wait_for_the_end(run_id)
+    assert stack.rows("SELECT sum(crashes) FROM work_items")[0] > 0
     the_run_is_whole(stack, run_id, targets)
 
 
-def test_a_broker_that_forgets_everything_costs_nothing_but_time(stack: Stack, broker: Valkey) -> None:
+def test_a_broker_that_forgets_everything_and_goes_away_costs_nothing_but_time(stack: Stack, broker: Valkey) -> None:
     targets = {"input_output": 4, "output_only": 4}
-    stack.start("instructions", "control")
-    stack.start("instances", "outputs.base", "outputs.chat", "consensus")
+    stack.start(*QUEUES)
     with FakeServer(latency=0.1) as server, redis.Redis.from_url(broker.url) as client:
         run_id = stack.enqueue(job(server, targets))
-        for examples in (1, 3):
-            stack.wait_for_examples(examples)
-            client.flushall()
+        stack.wait_for_examples(1)
+        client.flushall()
+        stack.wait_for_examples(3)
+        broker.stop()
+        broker.start()
         stack.wait_for_the_end(run_id)
         assert client.llen("ae.undeliver") == 0  # where kombu puts what it cannot route
     the_run_is_whole(stack, run_id, targets)
 
 
-def test_a_broker_that_was_away_costs_nothing_but_time(stack: Stack, broker: Valkey) -> None:
-    targets = {"input_output": 3, "output_only": 3}
-    stack.start(*QUEUES)
-    with FakeServer(latency=0.1) as server:
-        run_id = stack.enqueue(job(server, targets))
-        stack.wait_for_examples(1)
-        broker.stop()
-        broker.start()
-        stack.wait_for_the_end(run_id)
-    the_run_is_whole(stack, run_id, targets)
-
-
-def test_a_cancelled_run_comes_to_rest(stack: Stack) -> None:
-    stack.start(*QUEUES)
-    with FakeServer(latency=0.2) as server:
-        run_id = stack.enqueue(job(server, {"input_output": 60, "output_only": 60}))
-        stack.wait_for_examples(1)
-        stack.command("cancel", run_id)
-        unfinished = "SELECT count(*) FROM work_items WHERE state IN ('ready', 'leased')"
-        stack.wait("rest", lambda: stack.rows(unfinished) == [0])
-    assert stack.rows("SELECT state FROM runs") == ["cancelled"]
-    assert stack.rows("SELECT count(*) FROM examples")[0] >= 1
+def test_a_worker_refuses_a_database_without_tables(
+    empty_database_url: str, engine: Engine, broker: Valkey, tmp_path: Path
+) -> None:
+    with a_stack(engine, empty_database_url, broker.url, tmp_path) as stack:
+        worker = stack.start("control")
+        assert worker.process.wait(DEADLINE_S) == 1
+        assert "run `ensemble-instruct db upgrade`" in worker.log.read_text()

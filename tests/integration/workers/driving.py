@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from services.admin.enqueueing import start_run
 from services.admin.planning import plan_job
 from shared.job import JobSpec
+from shared.lm.fake_protocols import FakeAnswer, FakeRequest
+from shared.lm.fake_responder import respond as plausible
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.app import make_app
@@ -80,6 +82,28 @@ def a_worker(database_url: str, redis_url: str, *, lease_slack_s: float = 30) ->
     finally:
         runtime.close()
         app.close()
+
+
+class HeldLM:
+    """What a fake LM answers once it is let go; until then it keeps everybody waiting."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._free = threading.Event()
+
+    def respond(self, request: FakeRequest) -> FakeAnswer:
+        """Hold up the server's only thread: later calls wait in its socket."""
+        self._asked.set()
+        assert self._free.wait(60)
+        return plausible(request)
+
+    def wait_for_a_call(self) -> None:
+        """Until a call is under way."""
+        assert self._asked.wait(60)
+
+    def let_go(self) -> None:
+        """Answer, now and from now on."""
+        self._free.set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import claim
 from tests.integration.workers.driving import (
+    HeldLM,
     a_worker,
     begin,
     drive,
@@ -171,19 +172,15 @@ def test_one_thread_is_enough_for_all_queues(runtime: Runtime, lm: FakeServer) -
 
 
 def test_a_second_stream_of_a_queue_in_a_worker_leaves_at_once(runtime: Runtime) -> None:
-    asked = threading.Event()
-
-    def latency(request: FakeRequest) -> float:
-        asked.set()
-        return 0.3
-
-    with FakeServer(latency=latency) as server:
+    lm = HeldLM()
+    with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, targets={"output_only": 4}))
         first = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS))
         first.start()
-        assert asked.wait(20)
+        lm.wait_for_a_call()
         stream(runtime, run_id, names.INSTRUCTIONS)
         assert first.is_alive()
+        lm.let_go()
         first.join()
 
 

@@ -1,7 +1,7 @@
 """Workers that vanish, come late, are told to stop, or work on a run that was cancelled meanwhile."""
 
-import threading
 import uuid
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, select, text
@@ -16,6 +16,7 @@ from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import Claim, claim
 from tests.integration.workers.driving import (
+    HeldLM,
     begin,
     drive,
     in_threads,
@@ -31,39 +32,19 @@ from workers.reconciler import reconcile
 from workers.runtime import Runtime
 
 
-class Gate:
-    """An LM that answers nothing until it is opened."""
-
-    def __init__(self, wanted: int = 1) -> None:
-        self.asked = threading.Semaphore(0)
-        self.open = threading.Event()
-        self.wanted = wanted
-
-    def latency(self, request: FakeRequest) -> float:
-        """How long the fake waits: it is asked in its own loop, so it must not block."""
-        self.asked.release()
-        return 0.0 if self.open.is_set() else 0.6
-
-    def wait(self) -> None:
-        """Until as many calls as wanted are under way."""
-        for _ in range(self.wanted):
-            assert self.asked.acquire(timeout=20)
-
-
-def while_calls_are_under_way(runtime: Runtime, run_id: uuid.UUID, gate: Gate, *then: object) -> None:
-    """Stream the instructions; do the other things as soon as calls are under way."""
+def while_calls_are_under_way(runtime: Runtime, run_id: uuid.UUID, lm: HeldLM, then: Callable[[], object]) -> None:
+    """Stream the instructions; do the other thing as soon as calls are under way, and only then let them end."""
 
     def meanwhile() -> None:
-        gate.wait()
-        for each in then:
-            assert callable(each)
-            each()
+        lm.wait_for_a_call()
+        then()
+        lm.let_go()
 
     in_threads([lambda: stream(runtime, run_id, names.INSTRUCTIONS), meanwhile])
 
 
 def test_an_answer_for_a_lost_lease_is_not_written(runtime: Runtime) -> None:
-    gate = Gate()
+    lm = HeldLM()
 
     def lose() -> None:
         with runtime.sessions.begin() as session:
@@ -72,9 +53,9 @@ def test_an_answer_for_a_lost_lease_is_not_written(runtime: Runtime) -> None:
         with runtime.sessions.begin() as session:
             claim(session, run_id, names.INSTRUCTIONS, count=99, lease_s=60, worker="another")
 
-    with FakeServer(latency=gate.latency) as server:
+    with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, targets={"output_only": 2}))
-        while_calls_are_under_way(runtime, run_id, gate, lose)
+        while_calls_are_under_way(runtime, run_id, lm, lose)
 
     assert rows(runtime, select(func.count(Generation.id))) == [0]
     assert {item.worker for item in work_in(runtime, run_id, WorkState.LEASED)} == {"another"}
@@ -145,15 +126,15 @@ def test_a_run_goes_on_without_what_made_workers_vanish(runtime: Runtime, lm: Fa
 
 
 def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runtime) -> None:
-    gate = Gate()
+    lm = HeldLM()
 
     def cancel() -> None:
         with runtime.sessions.begin() as session:
             assert end_run(session, run_id, RunState.CANCELLED, "cancelled by a test")
 
-    with FakeServer(latency=gate.latency) as server:
+    with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
-        while_calls_are_under_way(runtime, run_id, gate, cancel)
+        while_calls_are_under_way(runtime, run_id, lm, cancel)
 
     assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
     assert work_in(runtime, run_id, WorkState.READY, WorkState.LEASED) == []
@@ -191,17 +172,17 @@ def test_nothing_new_comes_of_a_run_that_was_cancelled(runtime: Runtime, lm: Fak
 
 
 def test_a_worker_told_to_stop_writes_what_is_under_way_and_takes_nothing_more(runtime: Runtime) -> None:
-    gate = Gate()
-    with FakeServer(latency=gate.latency) as server:
+    lm = HeldLM()
+    with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
-        while_calls_are_under_way(runtime, run_id, gate, runtime.stopping.set)
+        while_calls_are_under_way(runtime, run_id, lm, runtime.stopping.set)
 
     assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
     assert work_in(runtime, run_id, WorkState.LEASED) == []
 
 
 def test_answers_outlast_a_database_that_cuts_its_connections(runtime: Runtime) -> None:
-    gate = Gate()
+    lm = HeldLM()
 
     def cut() -> None:
         with runtime.sessions() as session:
@@ -212,12 +193,11 @@ def test_answers_outlast_a_database_that_cuts_its_connections(runtime: Runtime) 
                 )
             )
 
-    with FakeServer(latency=gate.latency) as server:
+    with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
         with runtime.sessions() as session:
             session.execute(text("SELECT 1"))
-        gate.open.set()
-        while_calls_are_under_way(runtime, run_id, gate, cut)
+        while_calls_are_under_way(runtime, run_id, lm, cut)
         run = drive(runtime, run_id)
 
     assert run.state == RunState.COMPLETED
