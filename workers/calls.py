@@ -1,11 +1,12 @@
 """An LM call on its way: prepared from claimed work, answered or failed, written down."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from shared.job import ModelKind
 from shared.lm.errors import Fault, LMError
-from shared.lm.protocol import Answer, Call
+from shared.lm.protocol import Answer, Call, Description
 from shared.method.decoding import DecodingOverrides
 from shared.method.prompts import PromptTemplate, render
 from shared.method.sampling import rng
@@ -83,9 +84,8 @@ def generation(context: RunContext, outcome: Outcome, worker: str) -> Generation
         stage=prepared.claim.stage,
         task_type=prepared.claim.task_type,
         model_id=context.model_ids[prepared.model],
-        model_revision=answer and answer.model_revision,
         endpoint=result.endpoint,
-        server_version=answer and answer.server_version,
+        server_id=answer and server(context, prepared.model, answer.served)["id"],
         template_id=template_key(prepared.template),
         seed_task_ids=_keys(prepared, DemonstrationKind.SEED),
         instruction_ids=_keys(prepared, DemonstrationKind.INSTRUCTION),
@@ -105,6 +105,21 @@ def generation(context: RunContext, outcome: Outcome, worker: str) -> Generation
         latency_s=outcome.latency_s,
         worker=worker,
     )
+
+
+def server(context: RunContext, model: str, served: Description) -> dict[str, Any]:
+    """The row of a server, as it described itself."""
+    model_id = context.model_ids[model]
+    return {
+        "id": key("server", model_id, *astuple(served)),
+        "model_id": model_id,
+        "endpoint": served.endpoint,
+        "served_model": served.model_id,
+        "model_revision": served.model_revision,
+        "server_version": served.server_version,
+        "max_input_tokens": served.max_input_tokens,
+        "max_total_tokens": served.max_total_tokens,
+    }
 
 
 def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[uuid.UUID]:

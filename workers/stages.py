@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from shared.lm.protocol import Answer
 from shared.queue.hints import publish
-from shared.store import work
+from shared.store import records, work
 from shared.store.loading import RunContext
 from shared.store.work import Claim, Postponement
-from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation
+from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
 from workers.gate import advance
 from workers.retrying import postponement
 from workers.runtime import Runtime
@@ -82,8 +82,7 @@ def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequen
         held |= work.postpone(session, [each for _, each in parts.postponed])
         given_up = [_given_up(each) for each in parts.given_up]
         held |= work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
-        session.add_all(generation(context, each, runtime.worker) for each in outcomes if _is_kept(each, held))
-        session.flush()
+        _write_generations(session, context, [each for each in outcomes if _is_kept(each, held)], runtime.worker)
         follow = _write(session, context, stage, parts.answered, given_up, held)
     _tell(runtime, context, follow)
 
@@ -121,6 +120,13 @@ def _given_up(outcome: Outcome) -> GivenUp:
 def _is_kept(outcome: Outcome, held: set[uuid.UUID]) -> bool:
     taken = isinstance(outcome.result, Answer) or outcome.result.fault not in NOT_TAKEN
     return taken and outcome.prepared.claim.id in held
+
+
+def _write_generations(session: Session, context: RunContext, kept: Sequence[Outcome], worker: str) -> None:
+    served = {(each.prepared.model, each.result.served) for each in kept if isinstance(each.result, Answer)}
+    records.remember_servers(session, [server(context, *each) for each in served])
+    session.add_all(generation(context, each, worker) for each in kept)
+    session.flush()
 
 
 def _write(

@@ -59,9 +59,8 @@ def status_view(progress: RunProgress) -> RenderableType:
     """The picture that `status` prints."""
     head = Text.assemble(
         (f"{progress.name}", "bold"),
-        f"  {progress.run_id}\n{progress.state}{f': {progress.reason}' if progress.reason else ''}"
-        f"  ({_made(progress)} in {timedelta(seconds=int(progress.seconds))}, "
-        f"fingerprint {progress.fingerprint})",
+        f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
+        f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}",
     )
     return Group(head, _bars(progress), _models(progress), *_reasons(progress), *_troubles(progress))
 

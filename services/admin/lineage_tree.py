@@ -29,7 +29,7 @@ def _grow(tree: Tree, lineage: Lineage, node: Node, seen: set[object]) -> None:
         if parent.kind == "candidate" and node.kind == "verdict" and parent.id == node.attributes["choice_id"]:
             label.append("  ← chosen", style="green")
         if parent.id in seen:
-            if parent.kind not in ("model", "prompt_template"):
+            if parent.kind not in ("model", "prompt_template", "server"):
                 label.append("  (above)", style="dim")
             tree.add(label)
             continue
@@ -83,6 +83,9 @@ def _summary(node: Node) -> str:
             return f"{values['stage']}{again}, {tokens}, {values['latency_s']:.1f} s"
         case "model":
             return f"{values['name']} ({values['served_model'] or values['protocol']})"
+        case "server":
+            revision = values["model_revision"] or "of no known revision"
+            return f"{values['endpoint']}, {values['server_version'] or 'of no known version'}, model {revision[:12]}"
         case "prompt_template":
             return f"{values['name']} v{values['version']}, sha256 {values['sha256'][:12]}"
         case _:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.errors import EnsembleInstructError, UserError, WorldError
 
-MOST = 20
+MOST = 10
 
 
 class Listed(EnsembleInstructError):

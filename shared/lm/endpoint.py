@@ -88,9 +88,7 @@ class Endpoint:
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             latency_s=latency_s,
-            endpoint=self._client.url,
-            model_revision=served.model_revision,
-            server_version=served.server_version,
+            served=served,
         )
 
     async def _description(self) -> Description:

@@ -26,20 +26,6 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; `text` holds no stop sequence. `latency_s` is wall-clock seconds."""
-
-    text: str
-    finish_reason: FinishReason
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    latency_s: float
-    endpoint: str
-    model_revision: str | None
-    server_version: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Description:
     """What a server says of itself; `None` where its protocol has no place for it."""
 
@@ -49,6 +35,23 @@ class Description:
     server_version: str | None
     max_input_tokens: int | None
     max_total_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `text` holds no stop sequence. `latency_s` is wall-clock seconds."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    latency_s: float
+    served: Description
+
+    @property
+    def endpoint(self) -> str:
+        """The server that answered."""
+        return self.served.endpoint
 
 
 class LanguageModel(Protocol):

@@ -18,6 +18,7 @@ KINDS = {
     "generation": "generations",
     "seed_task": "seed_tasks",
     "prompt_template": "prompt_templates",
+    "server": "servers",
     "model": "models",
 }
 MIN_PREFIX = 6
@@ -28,10 +29,11 @@ ATTRIBUTES = {
     "candidate": "number, voice, output, state, reason",
     "instance": "input, state, reason",
     "instruction": "text, state, reason, max_similarity, most_similar, accepted_order",
-    "generation": "stage, attempt, model_id, model_revision, endpoint, server_version, parameters, seed, "
-    "finish_reason, fault, prompt_tokens, completion_tokens, latency_s, worker, created_at",
+    "generation": "stage, attempt, model_id, endpoint, server_id, parameters, seed, finish_reason, fault, "
+    "prompt_tokens, completion_tokens, latency_s, worker, created_at",
     "seed_task": "source_id, name, instruction",
     "prompt_template": "name, version, sha256",
+    "server": "endpoint, served_model, model_revision, server_version, max_input_tokens, max_total_tokens",
     "model": "name, protocol, kind AS model_kind, served_model, licence",  # a node has a kind of its own
 }
 

@@ -4,14 +4,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
 from shared.store.base import Base
 from shared.store.tables.records import Candidate, Instance, Instruction
-from shared.store.tables.runs import RunTarget
+from shared.store.tables.runs import RunTarget, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,13 @@ def insert_in_order(session: Session, *rows: Sequence[Base]) -> None:
     for each in rows:
         session.add_all(each)
         session.flush()
+
+
+def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> None:
+    """Note what servers said of themselves; what is known already stays as it is."""
+    if servers:
+        rows = sorted(servers, key=lambda row: row["id"])  # one order for all workers, lest they deadlock
+        session.execute(insert(Server).on_conflict_do_nothing(), rows)
 
 
 def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Instruction]:

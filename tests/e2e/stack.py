@@ -50,8 +50,8 @@ class Stack:
     def start(self, *queues: str, concurrency: int = 4) -> Worker:
         """Start a worker on these queues."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        command = [BIN / "celery", "-A", "workers.app", "worker", "-Q", ",".join(queues)]
-        options = ["--pool", "threads", "-c", str(concurrency), "-n", f"w{len(self.workers)}@%h"]
+        command = [str(BIN / "celery"), "-A", "workers.app", "worker", "-Q", ",".join(queues)]
+        options = ["-c", str(concurrency), "-n", f"w{len(self.workers)}@%h"]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*command, *options], cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
@@ -96,10 +96,10 @@ class Stack:
         """Until the run has that many examples."""
         self.wait(f"{count} examples", lambda: self.rows("SELECT count(*) FROM examples")[0] >= count)
 
-    def wait_for_the_end(self, run_id: str) -> None:
+    def wait_for_the_end(self, run_id: str, deadline_s: float = DEADLINE_S) -> None:
         """Until the run has completed."""
         state = "SELECT state, reason FROM runs WHERE id = :id"
-        self.wait("the run's end", lambda: self.rows(state, id=run_id)[0][0] != "running")
+        self.wait("the run's end", lambda: self.rows(state, id=run_id)[0][0] != "running", deadline_s)
         assert self.rows(state, id=run_id) == [("completed", "every target is met")], self.logs()
 
     def logs(self) -> str:

@@ -2,7 +2,7 @@
 
 from shared.store.base import Base
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
-from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask
+from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
 from shared.store.tables.work import WorkItem
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RunSeed",
     "RunTarget",
     "SeedTask",
+    "Server",
     "Verdict",
     "WorkItem",
 ]

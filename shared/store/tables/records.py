@@ -45,6 +45,7 @@ class Generation(Base):
         Index(None, "run_id", "stage"),
         Index(None, "model_id"),
         Index(None, "template_id"),
+        Index(None, "server_id"),
         Index("ix_generations_seed_task_ids", "seed_task_ids", postgresql_using="gin"),
         Index("ix_generations_instruction_ids", "instruction_ids", postgresql_using="gin"),
     )
@@ -56,9 +57,8 @@ class Generation(Base):
     stage: Mapped[Stage] = mapped_column(Text)
     task_type: Mapped[TaskType] = mapped_column(Text)
     model_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("models.id"))
-    model_revision: Mapped[str | None]
     endpoint: Mapped[str]
-    server_version: Mapped[str | None]
+    server_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("servers.id"))
     template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("prompt_templates.id"))
     seed_task_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     instruction_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))

@@ -77,6 +77,26 @@ class Model(Base):
     licence: Mapped[str | None]
 
 
+class Server(Base):
+    """What a model's server said of itself when it answered: a new revision or version is a new row.
+
+    Limits are in tokens, and missing where the protocol has no place for them.
+    """
+
+    __tablename__ = "servers"
+    __table_args__ = (Index(None, "model_id"),)
+
+    id: Mapped[Key]
+    model_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("models.id"))
+    endpoint: Mapped[str]
+    served_model: Mapped[str | None]
+    model_revision: Mapped[str | None]
+    server_version: Mapped[str | None]
+    max_input_tokens: Mapped[int | None]
+    max_total_tokens: Mapped[int | None]
+    seen_at: Mapped[CreatedAt]
+
+
 class SeedTask(Base):
     """A human-written task; its key is its content's, so runs on the same seeds share the rows."""
 

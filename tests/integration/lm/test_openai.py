@@ -31,7 +31,7 @@ def test_an_answer_has_its_counts_and_its_reason(chat: bool) -> None:
         (answer,) = ask("openai", server.url, Call("a prompt of five words", SAMPLED, chat=chat))
     assert (answer.prompt_tokens, answer.completion_tokens) == (5, 64)
     assert answer.finish_reason is FinishReason.LENGTH
-    assert (answer.model_revision, answer.server_version) == (None, None)
+    assert (answer.served.model_revision, answer.served.server_version) == (None, None)
 
 
 def test_a_stop_sequence_that_a_server_left_in_is_cut() -> None:

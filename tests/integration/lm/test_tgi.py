@@ -42,7 +42,7 @@ def test_an_answer_says_where_it_comes_from() -> None:
         (answer,) = ask("tgi", server.url, Call("a prompt of five words", GREEDY))
     assert answer.text == "four words of text"
     assert (answer.prompt_tokens, answer.completion_tokens) == (5, 4)
-    assert (answer.model_revision, answer.server_version) == ("abc123", "3.3.6")
+    assert (answer.served.model_revision, answer.served.server_version) == ("abc123", "3.3.6")
     assert answer.endpoint == server.url
     assert answer.finish_reason is FinishReason.STOP
     assert 0 < answer.latency_s < 20
@@ -75,7 +75,7 @@ def test_a_chat_call_goes_where_the_chat_template_is_applied() -> None:
     with say(" hello") as server:
         (answer,) = ask("tgi", server.url, Call("p", Decoding(), stop=("x",), seed=3, chat=True))
     assert answer.text == " hello"
-    assert answer.model_revision == "abc123"
+    assert answer.served.model_revision == "abc123"
     assert [request.path for request in server.requests] == ["/v1/chat/completions"]
     # TGI takes no top_k there and answers 422 to a top_p of 1
     assert server.bodies[0] == {

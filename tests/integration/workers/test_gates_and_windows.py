@@ -1,6 +1,7 @@
 """Several workers at once: the novelty gate, the window of calls, the end of a run, a thread of one's own."""
 
 import threading
+import time
 import uuid
 from dataclasses import replace
 from functools import partial
@@ -15,13 +16,13 @@ from shared.queue import names
 from shared.store.gate import complete_target, count
 from shared.store.keys import key, position
 from shared.store.loading import RunContext
-from shared.store.locks import held_by_one
+from shared.store.locks import held_by_one, lock
 from shared.store.records import completed_types
 from shared.store.runs import targets_of
 from shared.store.tables.records import Example, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import claim
+from shared.store.work import claim, fail
 from tests.integration.workers.driving import (
     HeldLM,
     a_worker,
@@ -110,6 +111,27 @@ def test_the_gate_waits_for_an_earlier_proposal_on_its_first_try(runtime: Runtim
     stream(runtime, run_id, names.INSTRUCTIONS)
 
     assert rows(runtime, select(func.count(Instruction.id))) == [0]
+
+
+def test_the_gate_waits_for_another_process_that_is_at_it(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 4}))
+    with runtime.sessions.begin() as session:
+        first = claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=600, worker="slow")
+    stream(runtime, run_id, names.INSTRUCTIONS)
+    with runtime.sessions.begin() as session:
+        fail(session, [(first[0], "refused_input", "so that the gate may pass over it")])
+
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with runtime.sessions.begin() as another:
+        lock(another, "gate", run_id, TaskType.OUTPUT_ONLY)
+        advancing = threading.Thread(target=reconcile, args=(runtime,))
+        advancing.start()
+        while advancing.is_alive() and not rows(runtime, waiting)[0]:
+            time.sleep(0.01)
+        assert advancing.is_alive()
+        assert rows(runtime, select(func.count(Instruction.id))) == [0]
+    advancing.join()
+    assert rows(runtime, select(func.count(Instruction.id)))[0] > 0
 
 
 def test_the_gate_does_not_wait_for_a_proposal_that_is_tried_again(runtime: Runtime, lm: FakeServer) -> None:
@@ -253,8 +275,13 @@ def test_a_run_that_cannot_be_advanced_holds_up_no_other(runtime: Runtime, lm: F
     with runtime.sessions.begin() as session:
         session.execute(update(Run).where(Run.id == broken).values(job={"from": "another version"}))
     sound = begin(runtime, small_job(lm.url, targets={"output_only": 1}))
+    with runtime.sessions.begin() as session:
+        session.execute(update(RunTarget).where(RunTarget.run_id == sound).values(target=99))
+    planned = select(func.count()).where(WorkItem.run_id == sound)
+    before = rows(runtime, planned)[0]
+    reconcile(runtime)
 
-    assert drive(runtime, sound).state == RunState.COMPLETED
+    assert rows(runtime, planned)[0] > before
 
 
 def test_only_one_process_reconciles_at_a_time(database_url: str, redis_url: str, runtime: Runtime) -> None:

@@ -7,24 +7,13 @@ from sqlalchemy import func, select, text
 from shared.lm.fake import FakeServer
 from shared.lm.fake_protocols import FakeRequest
 from shared.method.tasks import TaskType
+from shared.store.lineage import KINDS
 from shared.store.runs import targets_of
 from shared.store.tables.records import Example, Instruction, RecordState
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkState
 from tests.integration.workers.driving import Ended, begin, drive, rows, small_job, work_in
 from workers.runtime import Runtime
-
-TABLES = {
-    "example": "examples",
-    "verdict": "verdicts",
-    "candidate": "candidates",
-    "instance": "instances",
-    "instruction": "instructions",
-    "generation": "generations",
-    "seed_task": "seed_tasks",
-    "prompt_template": "prompt_templates",
-    "model": "models",
-}
 
 
 def test_a_run_ends_with_its_targets_met_exactly(ended: Ended) -> None:
@@ -74,12 +63,12 @@ def test_every_example_descends_from_seed_tasks_models_and_templates(ended: Ende
     )
     found = rows(ended.runtime, kinds)
     assert len(found) >= 9
-    assert {tuple(each) for _, each in found} == {tuple(sorted(TABLES.keys() - {"example"}))}
+    assert {tuple(each) for _, each in found} == {tuple(sorted(KINDS.keys() - {"example"}))}
 
 
 @pytest.mark.parametrize("end", ["child", "parent"])
 def test_no_edge_of_the_lineage_dangles(ended: Ended, end: str) -> None:
-    nodes = " UNION ALL ".join(f"SELECT '{kind}' AS kind, id FROM {table}" for kind, table in TABLES.items())  # noqa: S608 - our names
+    nodes = " UNION ALL ".join(f"SELECT '{kind}' AS kind, id FROM {table}" for kind, table in KINDS.items())  # noqa: S608 - our names
     dangling = text(
         f"SELECT e.* FROM lineage.edges e LEFT JOIN ({nodes}) n"  # noqa: S608 - our names
         f" ON n.kind = e.{end}_kind AND n.id = e.{end}_id WHERE n.id IS NULL"
@@ -97,7 +86,7 @@ def test_every_demonstration_of_an_instruction_was_accepted_before_it(ended: End
 
 def test_timing_changes_neither_the_instructions_nor_the_examples(runtime: Runtime, lm: FakeServer) -> None:
     def uneven(request: FakeRequest) -> float:
-        return (len(request.prompt) * 31 + (request.seed or 0)) % 7 / 200
+        return (request.seed or 0) % 3 * 0.3  # s, longer than answers wait for others to be written with
 
     with FakeServer(latency=uneven) as slow:
         at_leisure, one_by_one, all_at_once = (

@@ -49,14 +49,15 @@ COMMENT ON COLUMN lineage.examples.chosen_voice IS 'Which of the job''s voices w
 
 CREATE VIEW lineage.generations AS
 SELECT
-  g.id, g.run_id, r.name AS run, g.stage, g.task_type, m.name AS model, m.served_model, m.licence, g.model_revision,
-  g.endpoint, g.server_version, t.name AS template, t.version AS template_version, t.sha256 AS template_sha256,
+  g.id, g.run_id, r.name AS run, g.stage, g.task_type, m.name AS model, m.served_model, m.licence, s.model_revision,
+  g.endpoint, s.server_version, t.name AS template, t.version AS template_version, t.sha256 AS template_sha256,
   g.prompt, g.parameters, g.seed, g.response, g.finish_reason, g.fault, g.detail, g.prompt_tokens,
   g.completion_tokens, g.latency_s, g.attempt, g.worker, g.seed_task_ids, g.instruction_ids, g.created_at
 FROM generations g
 JOIN runs r ON r.id = g.run_id
 JOIN models m ON m.id = g.model_id
-JOIN prompt_templates t ON t.id = g.template_id;
+JOIN prompt_templates t ON t.id = g.template_id
+LEFT JOIN servers s ON s.id = g.server_id;
 COMMENT ON VIEW lineage.generations IS 'Every LM call: what was sent, to whom, and what came back.';
 
 CREATE VIEW lineage.candidates AS
@@ -100,6 +101,8 @@ UNION ALL SELECT 'instance', id, 'carries_out', 'instruction', instruction_id FR
 UNION ALL SELECT 'instance', id, 'written_by', 'generation', generation_id FROM instances WHERE generation_id IS NOT NULL
 UNION ALL SELECT 'instruction', id, 'written_by', 'generation', generation_id FROM instructions
 UNION ALL SELECT 'generation', id, 'asked', 'model', model_id FROM generations
+UNION ALL SELECT 'generation', id, 'answered_by', 'server', server_id FROM generations WHERE server_id IS NOT NULL
+UNION ALL SELECT 'server', id, 'serves', 'model', model_id FROM servers
 UNION ALL SELECT 'generation', id, 'rendered_from', 'prompt_template', template_id FROM generations
 UNION ALL SELECT 'generation', g.id, 'shown', 'seed_task', s.id FROM generations g CROSS JOIN LATERAL unnest(g.seed_task_ids) AS s(id)
 UNION ALL SELECT 'generation', g.id, 'shown', 'instruction', i.id FROM generations g CROSS JOIN LATERAL unnest(g.instruction_ids) AS i(id);

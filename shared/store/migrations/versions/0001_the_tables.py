@@ -22,8 +22,7 @@ def upgrade() -> None:
         sa.Column("task_type", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "stage IN ('instruction', 'instance', 'output', 'consensus')",
-            name=op.f("ck_prompt_templates_stage"),
+            "stage IN ('instruction', 'instance', 'output', 'consensus')", name=op.f("ck_prompt_templates_stage")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prompt_templates")),
         sa.UniqueConstraint("sha256", name=op.f("uq_prompt_templates_sha256")),
@@ -150,11 +149,7 @@ def upgrade() -> None:
         postgresql_where="state = 'leased'",
     )
     op.create_index(
-        "ix_work_items_leased",
-        "work_items",
-        ["run_id", "model"],
-        unique=False,
-        postgresql_where="state = 'leased'",
+        "ix_work_items_leased", "work_items", ["run_id", "model"], unique=False, postgresql_where="state = 'leased'"
     )
     op.create_index("ix_work_items_order", "work_items", ["run_id", "task_type", "stage", "position"], unique=False)
     op.create_index(
@@ -172,6 +167,21 @@ def upgrade() -> None:
         postgresql_where="stage = 'instruction' AND NOT gated",
     )
     op.create_table(
+        "servers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("model_id", sa.Uuid(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("served_model", sa.Text(), nullable=True),
+        sa.Column("model_revision", sa.Text(), nullable=True),
+        sa.Column("server_version", sa.Text(), nullable=True),
+        sa.Column("max_input_tokens", sa.Integer(), nullable=True),
+        sa.Column("max_total_tokens", sa.Integer(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_servers_model_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_servers")),
+    )
+    op.create_index(op.f("ix_servers_model_id"), "servers", ["model_id"], unique=False)
+    op.create_table(
         "generations",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
@@ -180,9 +190,8 @@ def upgrade() -> None:
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("task_type", sa.Text(), nullable=False),
         sa.Column("model_id", sa.Uuid(), nullable=False),
-        sa.Column("model_revision", sa.Text(), nullable=True),
         sa.Column("endpoint", sa.Text(), nullable=False),
-        sa.Column("server_version", sa.Text(), nullable=True),
+        sa.Column("server_id", sa.Uuid(), nullable=True),
         sa.Column("template_id", sa.Uuid(), nullable=False),
         sa.Column("seed_task_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("instruction_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
@@ -204,23 +213,21 @@ def upgrade() -> None:
         sa.CheckConstraint("(response IS NULL) <> (fault IS NULL)", name=op.f("ck_generations_response_or_fault")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_generations_model_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_generations_run_id")),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_generations_server_id")),
         sa.ForeignKeyConstraint(["template_id"], ["prompt_templates.id"], name=op.f("fk_generations_template_id")),
         sa.ForeignKeyConstraint(["work_item_id"], ["work_items.id"], name=op.f("fk_generations_work_item_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_generations")),
         sa.UniqueConstraint("work_item_id", "attempt", name=op.f("uq_generations_work_item_id_attempt")),
     )
     op.create_index(
-        "ix_generations_instruction_ids",
-        "generations",
-        ["instruction_ids"],
-        unique=False,
-        postgresql_using="gin",
+        "ix_generations_instruction_ids", "generations", ["instruction_ids"], unique=False, postgresql_using="gin"
     )
     op.create_index(op.f("ix_generations_model_id"), "generations", ["model_id"], unique=False)
     op.create_index(op.f("ix_generations_run_id_stage"), "generations", ["run_id", "stage"], unique=False)
     op.create_index(
         "ix_generations_seed_task_ids", "generations", ["seed_task_ids"], unique=False, postgresql_using="gin"
     )
+    op.create_index(op.f("ix_generations_server_id"), "generations", ["server_id"], unique=False)
     op.create_index(op.f("ix_generations_template_id"), "generations", ["template_id"], unique=False)
     op.create_table(
         "instructions",
@@ -245,10 +252,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_instructions_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instructions")),
         sa.UniqueConstraint(
-            "run_id",
-            "task_type",
-            "accepted_order",
-            name=op.f("uq_instructions_run_id_task_type_accepted_order"),
+            "run_id", "task_type", "accepted_order", name=op.f("uq_instructions_run_id_task_type_accepted_order")
         ),
         sa.UniqueConstraint("run_id", "task_type", "position", name=op.f("uq_instructions_run_id_task_type_position")),
     )
@@ -380,15 +384,16 @@ def downgrade() -> None:
     op.drop_index("ix_instructions_accepted", table_name="instructions", postgresql_where="state = 'accepted'")
     op.drop_table("instructions")
     op.drop_index(op.f("ix_generations_template_id"), table_name="generations")
+    op.drop_index(op.f("ix_generations_server_id"), table_name="generations")
     op.drop_index("ix_generations_seed_task_ids", table_name="generations", postgresql_using="gin")
     op.drop_index(op.f("ix_generations_run_id_stage"), table_name="generations")
     op.drop_index(op.f("ix_generations_model_id"), table_name="generations")
     op.drop_index("ix_generations_instruction_ids", table_name="generations", postgresql_using="gin")
     op.drop_table("generations")
+    op.drop_index(op.f("ix_servers_model_id"), table_name="servers")
+    op.drop_table("servers")
     op.drop_index(
-        "ix_work_items_ungated",
-        table_name="work_items",
-        postgresql_where="stage = 'instruction' AND NOT gated",
+        "ix_work_items_ungated", table_name="work_items", postgresql_where="stage = 'instruction' AND NOT gated"
     )
     op.drop_index("ix_work_items_ready", table_name="work_items", postgresql_where="state = 'ready'")
     op.drop_index("ix_work_items_order", table_name="work_items")

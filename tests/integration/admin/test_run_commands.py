@@ -1,0 +1,135 @@
+import json
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.local.postgres import Postgres
+from tests.integration.admin.command_line import CommandLine, row_counts, start
+from tests.integration.admin.conftest import Finished
+
+
+def plant_run(database_url: str, id: str, name: str) -> None:
+    """Write a run's row alone."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO runs (id, name, job, fingerprint) VALUES (%s, %s, '{}', '')", [id, name])
+
+
+def test_no_runs_yet(command: CommandLine) -> None:
+    outcome = command("runs")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "ensemble-instruct enqueue JOB" in outcome.err
+    assert command("runs", "--json").out == "[]\n"
+
+
+def test_runs_lists_the_newest_first(command: CommandLine, job: Path) -> None:
+    ids = [command("enqueue", job, "--no-check").out.strip() for _ in range(2)]
+    lines = command("runs").out.splitlines()
+    assert lines[0].split() == ["run", "id", "state", "input_output", "output_only", "begun"]
+    assert lines[1].split()[:5] == ["small-2", ids[1][:8], "running", "0/3", "0/2"]
+    told = json.loads(command("runs", "--json").out)
+    assert [run["id"] for run in told] == ids[::-1]
+    assert told[0]["targets"] == {"input_output": 3, "output_only": 2}
+
+
+def test_status_fits_a_terminal_and_counts_everything(later_command: CommandLine, finished: Finished) -> None:
+    outcome = later_command("status", finished.name)
+    assert "\ncompleted: every target is met\n5 of 5 examples in " in outcome.out
+    assert re.search(r"^consensus +output_only +━+ +\d+ +\d+ +0 *$", outcome.out, re.MULTILINE)
+    assert all(len(line.rstrip()) <= 80 for line in outcome.out.splitlines() if not line.startswith("rejected"))
+
+
+def test_status_tells_a_program_the_same(later_command: CommandLine, finished: Finished) -> None:
+    told = json.loads(later_command("status", finished.id[:8], "--json").out)
+    assert (told["run_id"], told["state"]) == (finished.id, "completed")
+    assert {kind: each["examples"] >= each["target"] for kind, each in told["types"].items()} == {
+        "input_output": True,
+        "output_only": True,
+    }
+    assert all(model["completion_tokens"] > 0 for model in told["models"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "run"),
+    [
+        *(("status", run) for run in ("abcd1234", "", "%", "00000000-0000-0000-0000-000000000000", "a\nb")),
+        *((verb, "nobody") for verb in ("status", "watch", "cancel", "export")),
+    ],
+)
+def test_a_run_that_is_not_there(later_command: CommandLine, finished: Finished, verb: str, run: str) -> None:
+    message = later_command.refused(2, verb, run)
+    assert "There is no run" in message
+    assert "`ensemble-instruct runs` lists" in message
+
+
+def test_the_beginning_of_two_ids(command: CommandLine, database_url: str) -> None:
+    for last in "12":
+        plant_run(database_url, f"abcd0000-0000-0000-0000-00000000000{last}", f"run-{last}")
+    assert "'abcd' begins the ids of 2 runs; write more of it" in command.refused(2, "cancel", "abcd")
+    assert command("cancel", "abcd0000-0000-0000-0000-000000000002").code == 0
+    assert [run["state"] for run in json.loads(command("runs", "--json").out)] == ["cancelled", "running"]
+
+
+def test_cancel_keeps_what_was_made_and_says_so(command: CommandLine, begun: str) -> None:
+    outcome = command("cancel", "small-1")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "run small-1 is cancelled" in outcome.err
+    told = json.loads(command("status", "small-1", "--json").out)
+    assert (told["state"], told["types"]["output_only"]["stages"]["instruction"]["open"]) == ("cancelled", 0)
+
+
+def test_a_finished_run_is_not_cancelled(later_command: CommandLine, finished: Finished) -> None:
+    before = row_counts(finished.database_url)
+    message = later_command.refused(2, "cancel", finished.name)
+    assert f"Run '{finished.name}' is completed already" in message
+    assert row_counts(finished.database_url) == before
+
+
+def test_watch_of_a_finished_run_ends_at_once(later_command: CommandLine, finished: Finished) -> None:
+    outcome = later_command("watch", finished.name)
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.splitlines()[-1] == f"run {finished.name} is completed: every target is met"
+
+
+def test_watch_of_a_failed_run_is_a_failure(command: CommandLine, begun: str, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE runs SET state = 'failed', reason = 'the LM is gone', finished_at = now()")
+    assert command("watch", "small-1").err.endswith("error: Run small-1 failed: the LM is gone\n")
+    assert command("watch", "small-1").code == 1
+
+
+def test_ctrl_c_ends_watching_and_nothing_else(command: CommandLine, begun: str, database_url: str) -> None:
+    process = start("watch", "small-1", environment={"DATABASE_URL": database_url})
+    assert process.stderr
+    assert "small-1  running  0 of 5 examples" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("run small-1 goes on; end it with: ensemble-instruct cancel small-1\n")
+    assert "Traceback" not in err
+    assert json.loads(command("status", "small-1", "--json").out)["state"] == "running"
+
+
+def test_a_database_that_goes_away_while_one_watches(
+    command: CommandLine, begun: str, postgres: Postgres, database_url: str
+) -> None:
+    name = database_url.rpartition("/")[2]
+
+    def close_the_door() -> None:
+        with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+            watching = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+            while connection.execute(watching, [name]).fetchone() == (0,):
+                time.sleep(0.05)
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[call-overload]
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    outage = threading.Thread(target=close_the_door)
+    outage.start()
+    message = command.refused(1, "watch", "small-1")
+    outage.join()
+    assert "Traceback" not in message
+    assert re.search(r"Postgres (went away|at \S+ can't be reached): ", message)
