@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from shared.errors import EnsembleInstructError
 from shared.method.tasks import Stage
@@ -29,7 +29,10 @@ from workers.runtime import Runtime
 from workers.stages import LMStage
 from workers.streaming import Stream
 
-app: Celery = app_from_environment()
+try:
+    app: Celery = app_from_environment()
+except EnsembleInstructError as error:
+    sys.exit(f"error: {error}")  # or Celery shows the traceback of a failed import
 _runtimes: list[Runtime] = []
 _reconcilers: list[Thread] = []
 
@@ -43,6 +46,16 @@ def _runtime() -> Runtime:
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     configure_logging(settings().log_level)
+
+
+@celeryd_init.connect
+def _check_queues(options: dict[str, Any], **_: Any) -> None:
+    wanted = options.get("queues") or ()
+    try:
+        for name in wanted.split(",") if isinstance(wanted, str) else wanted:
+            names.checked(name)
+    except EnsembleInstructError as error:
+        sys.exit(f"error: {error}")
 
 
 @worker_init.connect

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from shared.job import OWN_VOICE
 from shared.method.filters import Rejection, instance_rejection
 from shared.method.parsing import ParsedInstance, parse_instance_with_input, parse_instance_without_input
 from shared.method.sampling import sample_instance_demonstrations
@@ -17,8 +18,6 @@ from shared.store.tables.records import Candidate, Instance, RecordState
 from shared.store.work import Claim, NewWork, add_work
 from workers.calls import PreparedCall, prepare
 from workers.stages import Answered, Follow, GivenUp, LMStage
-
-OWN_VOICE = "instance"  # candidate 0: the output that came with the instance
 
 
 def demonstrations(context: RunContext, task_type: TaskType, number: int) -> tuple[Demonstration, ...]:

@@ -58,8 +58,10 @@ def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
             raise
         tell_end(progress)
         out.print(_table(session, progress))
-        path = export(session, run.id, run.name, ExportFormat.JSONL, folder or Path("exports") / run.name)
-        examples = select(Example.id).where(Example.run_id == run.id)
+        path = export(
+            session, run.id, run.name, ExportFormat.JSONL, folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
+        )
+        examples = select(Example.id).where(Example.run_id == run.id, ~Example.surplus)
         first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
     out.print(f"\nexported to {path}", markup=False)
     out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
@@ -80,7 +82,7 @@ def _table(session: Session, progress: RunProgress) -> Table:
         .join(Candidate, Candidate.id == Example.candidate_id)
         .where(Example.run_id == progress.run_id, ~Example.surplus)
         .order_by(Example.task_type, Example.position)
-    ).tuples()
+    )
     table = Table(title=f"{progress.name}: what was made", show_lines=True)
     for column, ratio in (("instruction", 4), ("input", 3), ("output", 4), ("chosen", 2)):
         table.add_column(column, ratio=ratio, overflow="fold")

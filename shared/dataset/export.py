@@ -103,6 +103,8 @@ def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, ou
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write(path, lines(examples_of(session, run_id)))
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ExportFailedError(path=path, reason="something in its path is a file, not a folder") from error
     except OSError as error:
         raise ExportFailedError(path=path, reason=error.strerror) from error
     return path

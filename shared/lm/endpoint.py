@@ -14,6 +14,8 @@ from shared.lm.reading import cut
 
 T = TypeVar("T")
 
+DESCRIBE_TIMEOUT_S = 10.0  # a first call waits for this as well, and its lease has to outlast both
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -55,7 +57,7 @@ class Endpoint:
         """Ask the server anew what it serves."""
         if self._key.fault:
             raise Misconfigured(self._client.url, self._key.fault)
-        self._served = await self._ask(self._client.describe())
+        self._served = await self._ask(self._client.describe(), min(self._timeout_s, DESCRIBE_TIMEOUT_S))
         return self._served
 
     async def generate(self, call: Call) -> Answer:
@@ -78,7 +80,7 @@ class Endpoint:
     async def _generate(self, call: Call) -> Answer:
         served = await self._description()
         began = time.perf_counter()
-        completion = await self._ask(self._client.complete(call, served))
+        completion = await self._ask(self._client.complete(call, served), self._timeout_s)
         latency_s = time.perf_counter() - began
         text = cut(completion.text, call.stop)
         return Answer(
@@ -99,9 +101,9 @@ class Endpoint:
             self._describing.add_done_callback(_look_at)
         return await asyncio.shield(self._describing)  # the first calls come together: all wait for one
 
-    async def _ask(self, question: Awaitable[T]) -> T:
+    async def _ask(self, question: Awaitable[T], timeout_s: float) -> T:
         try:
-            async with asyncio.timeout(self._timeout_s):  # in all: httpx2 counts from byte to byte
+            async with asyncio.timeout(timeout_s):  # in all: httpx2 counts from byte to byte
                 return await question
         except LMError:
             raise

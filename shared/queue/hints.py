@@ -36,7 +36,7 @@ def ping(app: Celery) -> None:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, reraise_as_library_errors=True)
     except (OperationalError, OSError, ValueError) as error:
-        raise BrokerUnreachableError(detail=" ".join(str(error).split())[:200]) from error
+        raise BrokerUnreachableError(detail=" ".join(str(error).split())[:200].rstrip(".?! ")) from error
 
 
 def publish(app: Celery, run_id: uuid.UUID, queues: Iterable[str]) -> None:

@@ -39,8 +39,8 @@ ATTRIBUTES = {
 
 
 class RecordNotFoundError(UserError):
-    """There is no record '{id}'. Write the id of an example (`ensemble-instruct export` and `status` show
-    ids) or of any other record, or its first {least} characters or more."""
+    """There is no record '{id}'. Write the id of an example, which an export in JSONL holds, or of any other
+    record; its first {least} characters or more will do."""
 
 
 class RecordAmbiguousError(UserError):

@@ -24,6 +24,11 @@ class DatabaseUnreachableError(WorldError):
     """Postgres at {address} can't be reached: {detail}. Is it running, and is DATABASE_URL right?"""
 
 
+class DatabaseNewerError(WorldError):
+    """The database at {address} has revision {found}, which this program does not know: it was migrated by a
+    newer one. Upgrade ensemble-instruct here, too."""
+
+
 class DatabaseNotMigratedError(WorldError):
     """The database at {address} has revision {found}, this program needs {needed}: run `ensemble-instruct
     db upgrade`."""
@@ -36,7 +41,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     """
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise DatabaseAddressError from None
     if address.get_backend_name() != "postgresql":
         raise DatabaseAddressError
@@ -70,7 +75,7 @@ def explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        detail = " ".join(str(error.orig).split())[:200]
+        detail = " ".join(str(error.orig).split())[:200].rstrip(".?! ")
         raise DatabaseUnreachableError(address=address_of(engine), detail=detail) from error
 
 

@@ -124,7 +124,7 @@ def test_a_database_that_goes_away_while_one_watches(
             watching = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
             while connection.execute(watching, [name]).fetchone() == (0,):
                 time.sleep(0.05)
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[call-overload]
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
     outage = threading.Thread(target=close_the_door)

@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import ValidationError
 
-from services.local.language_models import GEMMA, LanguageModelServer, threads_each
+from services.local.language_models import GEMMA, LanguageModelServer
 from services.local.ports import free_port
 from services.local.processes import Child, NotReady
 
@@ -173,8 +173,3 @@ def _wait_for(http: httpx2.Client) -> None:
 def _post_in_vain(http: httpx2.Client, path: str, body: dict[str, Any]) -> None:
     with contextlib.suppress(httpx2.HTTPError):
         http.post(path, json=body)
-
-
-def test_threads_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert [threads_each(servers) for servers in (1, 2, 100)] == [8, 4, 1]

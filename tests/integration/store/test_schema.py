@@ -15,6 +15,7 @@ from shared.store.base import Base
 from shared.store.migrate import LOCATION, current_revision, newest_revision, require_migrated, upgrade
 from shared.store.session import (
     DatabaseAddressError,
+    DatabaseNewerError,
     DatabaseNotMigratedError,
     DatabaseUnreachableError,
     make_engine,
@@ -154,3 +155,11 @@ def test_a_dataset_reader_may_read_no_table(engine: Engine, table: str) -> None:
 def test_a_dataset_reader_may_change_nothing(engine: Engine, statement: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
         as_reader(engine, statement)
+
+
+def test_a_database_of_a_newer_program_is_left_alone(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for attempt in (require_migrated, upgrade):
+        with pytest.raises(DatabaseNewerError, match="revision 9999"):
+            attempt(engine)
