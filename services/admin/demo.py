@@ -33,7 +33,7 @@ def demo(
         Path | None, typer.Option("--out", metavar="DIR", help="where the export goes; by default exports/")
     ] = None,
 ) -> None:
-    """Make two dozen examples on this machine, with two real language models and everything it takes."""
+    """Make twenty examples on this machine, with two real language models and everything it takes."""
     with Stack(report=say) as stack:
         engine = make_engine(stack.info.database_url)
         try:
