@@ -62,6 +62,6 @@ class NoveltyIndexes:
 
     def forget_all_but(self, run_ids: Collection[uuid.UUID]) -> None:
         """Drop the indexes of all other runs."""
-        for key in [key for key in self._indexes if key[0] not in run_ids]:
+        for key in [key for key in list(self._turns) if key[0] not in run_ids]:
             self._indexes.pop(key, None)
             self._turns.pop(key, None)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 from os import getpid
@@ -54,13 +55,14 @@ class Runtime:
     loop: EventLoop = field(default_factory=EventLoop)
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
     streaming: set[tuple[uuid.UUID, str]] = field(default_factory=set)  # runs' queues; the loop's alone
+    draining: Counter[uuid.UUID] = field(default_factory=Counter)  # streams whose last calls are under way
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str], LanguageModel] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, app: Celery, database_url: str, *, lease_slack_s: float, pool_size: int = 5) -> "Runtime":
+    def open(cls, app: Celery, database_url: str, *, lease_slack_s: float) -> "Runtime":
         """Connect to Postgres; call it after the fork, if there is one."""
-        engine = make_engine(database_url, pool_size=pool_size)
+        engine = make_engine(database_url)
         worker = f"{socket.gethostname()}:{getpid()}"
         return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
 
@@ -81,7 +83,7 @@ class Runtime:
         """Let go of what ended runs took: their indexes may be large."""
         self.indexes.forget_all_but(running)
         self._contexts = {run_id: context for run_id, context in self._contexts.items() if run_id in running}
-        busy = {run_id for run_id, _ in self.streaming}
+        busy = {run_id for run_id, _ in self.streaming} | set(+self.draining)
         for key in [key for key in self._models if key[0] not in busy.union(running)]:
             await self._models.pop(key).close()
 

@@ -75,7 +75,18 @@ class _Sorted:
 
 
 def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequence[Outcome], chance: Random) -> None:
-    """Write what became of some calls in one transaction, then tell the workers what follows."""
+    """Write what became of some calls in one transaction, then tell the workers what follows.
+
+    Work that was lost and claimed again may be there twice; a lease is looked at for one claim at a time.
+    """
+    once = {each.prepared.claim.id: each for each in reversed(outcomes)}
+    again = [each for each in outcomes if once[each.prepared.claim.id] is not each]
+    _save(runtime, context, stage, list(once.values()), chance)
+    if again:
+        save(runtime, context, stage, again, chance)
+
+
+def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequence[Outcome], chance: Random) -> None:
     parts = _sorted(context, outcomes, chance)
     with runtime.sessions.begin() as session:
         held = work.finish(session, [each.prepared.claim for each in parts.answered])
@@ -89,7 +100,7 @@ def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequen
 
 def give_up_crashed(runtime: Runtime, context: RunContext, stage: LMStage, claims: Sequence[Claim]) -> None:
     """End work whose workers vanished too often: it may be what makes them vanish."""
-    given_up = [GivenUp(each, CRASHED, f"its worker vanished {each.crashes} times") for each in claims]
+    given_up = [GivenUp(each, CRASHED, f"{each.crashes} workers took it and did not finish it") for each in claims]
     with runtime.sessions.begin() as session:
         held = work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
         follow = _write(session, context, stage, [], given_up, held)

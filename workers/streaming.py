@@ -12,7 +12,7 @@ from random import Random
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from shared.lm.errors import LMError
 from shared.lm.protocol import Answer, LanguageModel
@@ -66,7 +66,11 @@ class Stream:
             await self._take_turn()
         finally:
             self.runtime.streaming.discard(place)
-            await self._end()
+            self.runtime.draining[self.context.run_id] += 1
+            try:
+                await self._end()
+            finally:
+                self.runtime.draining[self.context.run_id] -= 1
 
     async def _take_turn(self) -> None:
         lm = self.runtime.model(self.context, self.model)
@@ -138,10 +142,10 @@ class Stream:
         for wait_s in (*DATABASE_WAITS_S, None):
             try:
                 return await self._in_thread(save, self.runtime, self.context, self.stage, batch, self.chance)
-            except OperationalError as error:
+            except (OperationalError, InterfaceError, TimeoutError) as error:
                 if wait_s is None:
                     raise
-                log.warning("answers not written, will try again", error=" ".join(str(error.orig).split()))
+                log.warning("answers not written, will try again", error=" ".join(str(error).split()))
                 await asyncio.sleep(wait_s)
 
     async def _end(self) -> None:

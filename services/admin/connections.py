@@ -13,7 +13,7 @@ from shared.queue.app import make_app
 from shared.queue.hints import ping as ping_broker
 from shared.settings import settings
 from shared.store.migrate import require_migrated
-from shared.store.session import DatabaseAddressError, make_engine, make_sessions
+from shared.store.session import make_engine, make_sessions
 
 
 class NoBrokerError(UserError):
@@ -33,10 +33,7 @@ def open_engine() -> Iterator[Engine]:
 
 
 def _engine(url: str) -> Iterator[Engine]:
-    try:
-        engine = make_engine(url)
-    except ValueError:  # a port that is no number
-        raise DatabaseAddressError from None
+    engine = make_engine(url)
     try:
         yield engine
     finally:

@@ -1,6 +1,7 @@
 """`ensemble-instruct demo`: the whole system on this machine, with two real LMs, from nothing to examples."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,13 @@ from rich.text import Text
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from services.admin.console import out, say
+from services.admin.console import out, printable, say
 from services.admin.enqueueing import start_run
 from services.admin.planning import plan_job
 from services.admin.runs import follow, tell_end
-from services.local.stack import Stack, StackInfo
+from services.local.stack import Stack
 from shared.dataset.export import ExportFormat, export
+from shared.errors import WorldError
 from shared.job_file import read_job
 from shared.queue.app import make_app
 from shared.store.progress import RunProgress
@@ -28,6 +30,10 @@ JOB = Path(__file__).parents[2] / "jobs" / "demo.yaml"
 SHOWN = 160
 
 
+class PartEndedError(WorldError):
+    """{parts} ended by itself, so the demo can't go on; {logs} may say why (out of memory?)"""
+
+
 def demo(
     folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="where the export goes; by default exports/")
@@ -37,13 +43,14 @@ def demo(
     with Stack(report=say) as stack:
         engine = make_engine(stack.info.database_url)
         try:
-            _run(engine, stack.info, folder)
+            _run(engine, stack, folder)
         finally:
             engine.dispose()
     say("everything that the demo started has been stopped; its data are kept")
 
 
-def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
+def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
+    info = stack.info
     addresses = [f"models.{model}.endpoints=[{url}]" for model, url in info.model_urls.items()]
     plan = plan_job(read_job(JOB, addresses))
     with make_sessions(engine)() as session:
@@ -51,7 +58,7 @@ def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
         run = start_run(session, make_app(info.redis_url), plan)
         say(f"run {run.name} has begun")
         try:
-            progress = follow(session, run.id)
+            progress = follow(session, run.id, partial(_check_alive, stack))
         except BaseException:
             session.rollback()
             _cancel_demos(session, plan.job.name)
@@ -65,6 +72,11 @@ def _run(engine: Engine, info: StackInfo, folder: Path | None) -> None:
         first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
     out.print(f"\nexported to {path}", markup=False)
     out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
+
+
+def _check_alive(stack: Stack) -> None:
+    if ended := stack.ended():
+        raise PartEndedError(parts=", ".join(ended), logs=stack.home.logs)
 
 
 def _cancel_demos(session: Session, job: str) -> None:
@@ -100,4 +112,4 @@ def _how(verdict: Verdict, candidate: Candidate) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return printable(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")

@@ -92,8 +92,8 @@ def watch(run: RunName) -> None:
     tell_end(progress)
 
 
-def follow(session: Session, run_id: UUID) -> RunProgress:
-    """Show live progress until the run ends; returns how it ended."""
+def follow(session: Session, run_id: UUID, check: Callable[[], None] = lambda: None) -> RunProgress:
+    """Show live progress until the run ends; returns how it ended. `check` is called each time, and may raise."""
     speed = Speed()
     with _show() as show:
         while True:
@@ -103,6 +103,7 @@ def follow(session: Session, run_id: UUID) -> RunProgress:
             show(progress, speed.measured(progress))
             if progress.ended:
                 return progress
+            check()
             # a large run's counts take a while: don't let watching become a load
             time.sleep(max(REFRESH_S, 10 * (time.monotonic() - started)))
 

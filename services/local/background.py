@@ -90,24 +90,30 @@ def _relay(starter: subprocess.Popen[str], report: Callable[[str], None], home: 
         for line in starter.stdout or ():
             report(line.rstrip("\n"))
     except BaseException:
-        down(home)
+        if pid := HomeLock(home.lock_file).holder():  # on its way up it is in no stack.json yet
+            _end(home, pid)
         raise
 
 
 def down(home: Home | None = None) -> bool:
     """End the stack and wait until all its parts have; False if none was up. Raises StackStays."""
     home = home or Home.find()
-    lock = HomeLock(home.lock_file)
     info = running(home)
     if info is None:
         return False
-    os.kill(info.pid, signal.SIGTERM)
-    deadline = time.monotonic() + DOWN_TIMEOUT_S
-    while lock.holder() == info.pid:
-        if time.monotonic() > deadline:
-            raise StackStays(pid=info.pid, seconds=DOWN_TIMEOUT_S, log=home.logs)
-        time.sleep(0.1)
+    _end(home, info.pid)
     return True
+
+
+def _end(home: Home, pid: int) -> None:
+    lock = HomeLock(home.lock_file)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_TIMEOUT_S
+    while lock.holder() == pid:
+        if time.monotonic() > deadline:
+            raise StackStays(pid=pid, seconds=DOWN_TIMEOUT_S, log=home.logs)
+        time.sleep(0.1)
 
 
 def status(home: Home | None = None) -> list[PartStatus]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shared.lm.api_key import ApiKey
-from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Unreachable
+from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Overloaded, Unreachable
 from shared.lm.faults import lm_error
 from shared.lm.protocol import Answer, Call, Description, FinishReason
 from shared.lm.reading import cut
 
 T = TypeVar("T")
 
+REST_S = 5.0
 DESCRIBE_TIMEOUT_S = 10.0  # a first call waits for this as well, and its lease has to outlast both
 
 
@@ -52,6 +53,12 @@ class Endpoint:
         self._served: Description | None = None
         self._describing: asyncio.Task[Description] | None = None
         self.in_flight = 0
+        self._rests_until = 0.0
+
+    @property
+    def resting(self) -> bool:
+        """Whether it turned a call away a moment ago: others should get the next ones, if there are any."""
+        return time.monotonic() < self._rests_until
 
     async def describe(self) -> Description:
         """Ask the server anew what it serves."""
@@ -65,8 +72,11 @@ class Endpoint:
         self.in_flight += 1
         try:
             return await self._generate(call)
-        except (Unreachable, BrokenAnswer, Misconfigured):
-            self._served = None  # it may come back as another model or version
+        except LMError as error:
+            if isinstance(error, Unreachable | BrokenAnswer | Misconfigured):
+                self._served = None  # it may come back as another model or version
+            if isinstance(error, Unreachable | Overloaded | Misconfigured):
+                self._rests_until = time.monotonic() + REST_S
             raise
         finally:
             self.in_flight -= 1

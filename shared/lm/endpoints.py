@@ -11,6 +11,8 @@ from shared.lm.protocol import Answer, Call, Description
 class Endpoints:
     """A `LanguageModel` that sends each call to the server with the fewest in flight, in turn among equals.
 
+    One that turned a call away rests a little while another is there: it would always have the fewest.
+
     It belongs to the event loop in which it is first used.
     """
 
@@ -40,4 +42,4 @@ class Endpoints:
     def _least_busy(self) -> Endpoint:
         turn = next(self._turns) % len(self._endpoints)
         in_turn = [*self._endpoints[turn:], *self._endpoints[:turn]]
-        return min(in_turn, key=lambda endpoint: endpoint.in_flight)
+        return min(in_turn, key=lambda endpoint: (endpoint.resting, endpoint.in_flight))

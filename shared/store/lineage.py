@@ -113,7 +113,9 @@ def lineage_of(session: Session, kind: str, id: uuid.UUID) -> Lineage:
               UNION SELECT ancestor_kind, ancestor_id FROM lineage.ancestors(:kind, :id)
             )
             SELECT e.child_kind, e.child_id, e.relation, e.parent_kind, e.parent_id
-            FROM above JOIN lineage.edges e ON e.child_kind = above.kind AND e.child_id = above.id
+            FROM above CROSS JOIN LATERAL (
+              SELECT * FROM lineage.edges e WHERE e.child_kind = above.kind AND e.child_id = above.id OFFSET 0
+            ) e
             """
         ),
         {"kind": kind, "id": id},

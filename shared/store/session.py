@@ -71,7 +71,7 @@ def address_of(engine: Engine) -> str:
 
 @contextmanager
 def explained(engine: Engine) -> Iterator[None]:
-    """Turns a refused connection or a missing table into a message for a person."""
+    """Turns a connection that fails into a message for a person."""
     try:
         yield
     except OperationalError as error:

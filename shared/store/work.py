@@ -138,10 +138,12 @@ def claim(
         .order_by(WorkItem.position, WorkItem.task_type)
         .limit(count)
         .with_for_update(of=WorkItem, skip_locked=True)
+        .cte("ready")
+        .prefix_with("MATERIALIZED")  # run once: run again, it would lock further rows
     )
     rows = session.scalars(
         update(WorkItem)
-        .where(WorkItem.id.in_(ready.scalar_subquery()))
+        .where(WorkItem.id.in_(select(ready.c.id)))
         .values(
             state=WorkState.LEASED,
             lease_token=uuid.uuid4(),

@@ -1,5 +1,6 @@
 """The command line as a person meets it, inside the test's own process."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -66,7 +67,12 @@ def start(*arguments: object, environment: Mapping[str, str], first: str = "") -
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_ctrl_c,
     )
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in a shell's background is started deaf to it
 
 
 def row_counts(database_url: str) -> dict[str, int]:

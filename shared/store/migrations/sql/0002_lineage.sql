@@ -115,7 +115,9 @@ LANGUAGE sql STABLE ROWS 500 AS $$
     WHERE e.child_kind = ancestors.kind AND e.child_id = ancestors.id
     UNION
     SELECT e.parent_kind, e.parent_id FROM above a
-    JOIN lineage.edges e ON e.child_kind = a.kind AND e.child_id = a.id
+    CROSS JOIN LATERAL ( -- OFFSET 0 makes each step look up one thing's edges by their indexes
+      SELECT * FROM lineage.edges e WHERE e.child_kind = a.kind AND e.child_id = a.id OFFSET 0
+    ) e
   )
   SELECT above.kind, above.id FROM above
 $$;
