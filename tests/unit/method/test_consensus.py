@@ -70,7 +70,7 @@ def test_the_ensemble_rules_choose(texts: list[str], default: int | DiscardReaso
 
 @settings(deadline=None)
 @given(st.tuples(ascii_outputs, ascii_outputs, ascii_outputs))
-def test_the_default_rule_follows_the_design_to_the_letter(texts: tuple[str, str, str]) -> None:
+def test_the_default_rule_follows_the_published_rule(texts: tuple[str, str, str]) -> None:
     assert judge(texts, Rule.ENSEMBLE_INSTRUCT).choice == by_the_letter(texts)
 
 
