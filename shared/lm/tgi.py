@@ -75,7 +75,7 @@ class TGIClient:
 
     async def close(self) -> None:
         """Give back the connections."""
-        await self._hub.close()  # type: ignore[no-untyped-call]
+        await self._hub.close()  # type: ignore[no-untyped-call]  # the library left it untyped
         await self._http.close()
 
 
