@@ -12,7 +12,7 @@ from tests.integration.admin.conftest import Finished
 def an_id(finished: Finished, table: str) -> str:
     """The first id of a table."""
     with psycopg.connect(finished.database_url) as connection:
-        found: Any = connection.execute(f"SELECT id FROM {table} ORDER BY id LIMIT 1").fetchone()  # noqa: S608
+        found: Any = connection.execute(f"SELECT id FROM {table} ORDER BY id LIMIT 1").fetchone()  # noqa: S608 - our names
     return str(found[0])
 
 

@@ -26,7 +26,7 @@ PROMPT = "The capital of France is"
 @pytest.fixture(scope="module")
 def client(gemma_tgi: LanguageModelServer) -> InferenceClient:
     """Hugging Face's own client."""
-    return InferenceClient(f"{gemma_tgi.url}/generate", token="none", timeout=60)  # noqa: S106
+    return InferenceClient(f"{gemma_tgi.url}/generate", token="none", timeout=60)  # noqa: S106 - no secret
 
 
 @pytest.fixture(scope="module")
