@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from typing import Any
 
 from shared.job import ModelKind
@@ -122,5 +123,8 @@ def server(context: RunContext, model: str, served: Description) -> dict[str, An
     }
 
 
+_uuid = lru_cache(maxsize=1 << 16)(uuid.UUID)  # a seed's key comes up in every other call
+
+
 def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[uuid.UUID]:
-    return [uuid.UUID(each.key) for each in prepared.demonstrations if each.kind is kind]
+    return [_uuid(each.key) for each in prepared.demonstrations if each.kind is kind]

@@ -6,6 +6,7 @@ from shared.method.consensus import DiscardReason, Judgement, Rule, judge
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store import gate, records, work
+from shared.store.copying import insert_rows
 from shared.store.keys import key
 from shared.store.loading import RunContext
 from shared.store.tables.records import Candidate, Example, RecordState, Verdict
@@ -14,7 +15,7 @@ from workers.gate import advance
 from workers.runtime import Runtime
 from workers.stages import CRASHED
 
-PAGE = 64
+PAGE = 128
 LEASE_S = 60
 
 
@@ -46,15 +47,14 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     with runtime.sessions.begin() as session:
         held = work.finish(session, claims)
         kept = [(claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True) if claim.id in held]
-        session.add_all(verdict for _, verdict in kept)
-        session.flush()
+        insert_rows(session, [verdict for _, verdict in kept])
         completed = records.completed_types(session, context.run_id)
         examples = [
             _example(claim, verdict, questions[claim.subject], candidates[claim.subject], completed)
             for claim, verdict in kept
             if verdict.choice_id and verdict.state == RecordState.ACCEPTED
         ]
-        session.add_all(examples)
+        insert_rows(session, examples)
         gate.count_each(
             session,
             context.run_id,

@@ -16,6 +16,7 @@ from shared.method.tasks import TaskType
 from shared.queue import follow, names
 from shared.queue.hints import publish
 from shared.store import gate
+from shared.store.copying import insert_rows
 from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
@@ -46,7 +47,7 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
         gated = _gate(runtime, session, context, task_type)
         planned = _conclude_or_plan(session, context, task_type)
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
-    publish(runtime.app, context.run_id, queues)
+    publish(runtime.app, context.run_id, runtime.wake(context.run_id, queues))
     return gated == MOST_PROPOSALS
 
 
@@ -58,8 +59,7 @@ def _gate(runtime: Runtime, session: Session, context: RunContext, task_type: Ta
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
     records = [record for proposal in ended for record in _judged(context, task_type, proposal, synced)]
-    session.add_all(records)
-    session.flush()
+    insert_rows(session, records)
     accepted = [record for record in records if record.state == RecordState.ACCEPTED]
     add_work(session, [follow.instance_work(context.job, record) for record in accepted])
     gate.mark_gated(session, [proposal.work_id for proposal in ended])

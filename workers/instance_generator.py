@@ -8,12 +8,12 @@ from shared.job import OWN_VOICE
 from shared.method.filters import Rejection, instance_rejection
 from shared.method.parsing import ParsedInstance, parse_instance_with_input, parse_instance_without_input
 from shared.method.sampling import sample_instance_demonstrations
-from shared.method.tasks import Demonstration, TaskType
+from shared.method.tasks import Demonstration, Stage, TaskType
 from shared.queue import follow
 from shared.store import gate, records
+from shared.store.copying import insert_rows
 from shared.store.keys import key
 from shared.store.loading import RunContext
-from shared.store.records import insert_in_order
 from shared.store.tables.records import Candidate, Instance, RecordState
 from shared.store.work import Claim, NewWork, add_work
 from workers.calls import PreparedCall, prepare
@@ -48,7 +48,7 @@ def prepare_instances(session: Session, context: RunContext, claims: Sequence[Cl
                 template=template,
                 overrides=stage.decoding,
                 stop=template.stop,
-                demonstrations=demonstrations(context, claim.task_type, instruction.accepted_order or 0),
+                demonstrations=demonstrations(context, claim.task_type, instruction.order),
                 instruction=instruction.text,
             )
         )
@@ -73,7 +73,8 @@ def save_instances(session: Session, context: RunContext, answers: Sequence[Answ
         instance.input, instance.pending_outputs = parsed.input, len(context.job.outputs)
         candidates.append(_own_candidate(instance, parsed.output))
         planned += follow.after_instance(context.job, instance, claim.position)
-    insert_in_order(session, instances, candidates)
+    insert_rows(session, instances)
+    insert_rows(session, candidates)
     add_work(session, planned)
     rejected = [TaskType(each.task_type) for each in instances if each.state == RecordState.REJECTED]
     gate.count_each(session, context.run_id, concluded=rejected)
@@ -98,6 +99,7 @@ def _instance(context: RunContext, claim: Claim, **values: object) -> Instance:
         task_type=claim.task_type,
         instruction_id=claim.subject,
         state=RecordState.ACCEPTED,
+        pending_outputs=0,
         **values,
     )
 
@@ -117,12 +119,14 @@ def _own_candidate(instance: Instance, output: str) -> Candidate:
 
 def save_lost_instances(session: Session, context: RunContext, lost: Sequence[GivenUp]) -> Follow:
     """An instruction whose instance could not be made ends here, with the fault as its reason."""
+    instances = []
     for each in lost:
         instance = _instance(context, each.claim, generation_id=each.generation_id)
         instance.state, instance.reason = RecordState.REJECTED, each.fault
-        session.add(instance)
+        instances.append(instance)
+    insert_rows(session, instances)
     gate.count_each(session, context.run_id, concluded=[each.claim.task_type for each in lost])
     return Follow(advance=True)
 
 
-STAGE = LMStage(prepare_instances, save_instances, save_lost_instances)
+STAGE = LMStage(Stage.INSTANCE, prepare_instances, save_instances, save_lost_instances)

@@ -1,11 +1,12 @@
 """The `instructions` queue: propose instructions, and pass them through the novelty gate."""
 
+import uuid
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
 from shared.method.sampling import KeyedInstruction, draw_generated, sample_instruction_demonstrations
-from shared.method.tasks import Demonstration
+from shared.method.tasks import Stage, TaskType
 from shared.store import gate
 from shared.store.keys import ordinal, position
 from shared.store.loading import RunContext
@@ -17,9 +18,18 @@ from workers.stages import Answered, Follow, GivenUp, LMStage
 def prepare_proposals(session: Session, context: RunContext, claims: Sequence[Claim]) -> list[PreparedCall]:
     """Render each proposal's prompt: seeds, then instructions that the run accepted some time ago."""
     stage = context.job.instructions
+    generated = _generated(session, context, claims)
     prepared = []
     for claim in claims:
         template = context.templates[stage.prompts[claim.task_type]]
+        shown = sample_instruction_demonstrations(
+            context.seeds[claim.task_type],
+            generated[claim.id],
+            n_seeds=stage.demonstrations[claim.task_type].seeds,
+            key=_series(context, claim.task_type),
+            ordinal=ordinal(claim.position),
+            reuse=stage.reuse,
+        )
         prepared.append(
             prepare(
                 context,
@@ -28,30 +38,40 @@ def prepare_proposals(session: Session, context: RunContext, claims: Sequence[Cl
                 template=template,
                 overrides=stage.decoding,
                 stop=template.stop_for(stage.harvest),
-                demonstrations=_demonstrations(session, context, claim),
+                demonstrations=shown,
             )
         )
     return prepared
 
 
-def _demonstrations(session: Session, context: RunContext, claim: Claim) -> tuple[Demonstration, ...]:
-    """The generated ones were accepted `lookahead` proposals earlier, so that it doesn't matter which
-    worker was quicker."""
-    stage, number = context.job.instructions, ordinal(claim.position)
-    sizes = stage.demonstrations[claim.task_type]
-    series = f"{context.job.seed}.{claim.task_type}"
-    horizon = position(max(0, number - stage.lookahead))
-    pool = gate.accepted_before(session, context.run_id, claim.task_type, horizon)
-    drawn = draw_generated(pool, sizes.generated, key=series, ordinal=number)
-    texts = gate.accepted_at(session, context.run_id, claim.task_type, drawn)
-    return sample_instruction_demonstrations(
-        context.seeds[claim.task_type],
-        [KeyedInstruction(str(texts[order].id), texts[order].text) for order in drawn],
-        n_seeds=sizes.seeds,
-        key=series,
-        ordinal=number,
-        reuse=stage.reuse,
-    )
+def _generated(
+    session: Session, context: RunContext, claims: Sequence[Claim]
+) -> dict[uuid.UUID, list[KeyedInstruction]]:
+    """The accepted instructions that each proposal shows, drawn from those of `lookahead` proposals earlier, so
+    that it doesn't matter which worker was quicker."""
+    stage, generated = context.job.instructions, {}
+    for task_type in {claim.task_type for claim in claims}:
+        of_type = [claim for claim in claims if claim.task_type is task_type]
+        horizons = {claim.id: position(max(0, ordinal(claim.position) - stage.lookahead)) for claim in of_type}
+        pools = gate.accepted_before(session, context.run_id, task_type, set(horizons.values()))
+        drawn = {
+            claim.id: draw_generated(
+                pools[horizons[claim.id]],
+                stage.demonstrations[task_type].generated,
+                key=_series(context, task_type),
+                ordinal=ordinal(claim.position),
+            )
+            for claim in of_type
+        }
+        wanted = {order for orders in drawn.values() for order in orders}
+        texts = gate.accepted_at(session, context.run_id, task_type, wanted)
+        for id, orders in drawn.items():
+            generated[id] = [KeyedInstruction(str(texts[order].id), texts[order].text) for order in orders]
+    return generated
+
+
+def _series(context: RunContext, task_type: TaskType) -> str:
+    return f"{context.job.seed}.{task_type}"
 
 
 def save_proposals(session: Session, context: RunContext, answers: Sequence[Answered]) -> Follow:
@@ -64,4 +84,4 @@ def save_lost_proposals(session: Session, context: RunContext, lost: Sequence[Gi
     return Follow(advance=True)
 
 
-STAGE = LMStage(prepare_proposals, save_proposals, save_lost_proposals)
+STAGE = LMStage(Stage.INSTRUCTION, prepare_proposals, save_proposals, save_lost_proposals)

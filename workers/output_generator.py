@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 from shared.job import Voice
 from shared.method.filters import Rejection, output_rejection
 from shared.method.parsing import parse_output
+from shared.method.tasks import Stage
 from shared.queue import follow
 from shared.store import records
+from shared.store.copying import insert_rows
 from shared.store.keys import key
 from shared.store.loading import RunContext
 from shared.store.tables.records import Candidate, RecordState
@@ -51,6 +53,7 @@ def prepare_outputs(session: Session, context: RunContext, claims: Sequence[Clai
 def save_outputs(session: Session, context: RunContext, answers: Sequence[Answered]) -> Follow:
     """Parse each answer into a candidate; the last voice to speak asks for the verdict."""
     questions = records.questions(session, [each.prepared.claim.subject for each in answers])
+    candidates = []
     for each in answers:
         claim = each.prepared.claim
         candidate = _candidate(context, claim, generation_id=each.prepared.generation_id)
@@ -62,16 +65,19 @@ def save_outputs(session: Session, context: RunContext, answers: Sequence[Answer
             instruction = questions[claim.subject].instruction
             candidate.reason = output_rejection(instruction, parsed.text, context.job.instances.limits)
         candidate.state = RecordState.REJECTED if candidate.reason else RecordState.ACCEPTED
-        session.add(candidate)
+        candidates.append(candidate)
+    insert_rows(session, candidates)
     return _spoken(session, [each.prepared.claim for each in answers])
 
 
 def save_lost_outputs(session: Session, context: RunContext, lost: Sequence[GivenUp]) -> Follow:
     """A voice that failed for good leaves a candidate without output; the verdict goes on without it."""
+    candidates = []
     for each in lost:
         candidate = _candidate(context, each.claim, generation_id=each.generation_id)
         candidate.state, candidate.reason = RecordState.REJECTED, each.fault
-        session.add(candidate)
+        candidates.append(candidate)
+    insert_rows(session, candidates)
     return _spoken(session, [each.claim for each in lost])
 
 
@@ -88,7 +94,6 @@ def _candidate(context: RunContext, claim: Claim, **values: object) -> Candidate
 
 
 def _spoken(session: Session, claims: Sequence[Claim]) -> Follow:
-    session.flush()
     full = records.count_outputs(session, [claim.subject for claim in claims])
     positions = {claim.subject: claim.position for claim in claims}
     planned = [follow.consensus_work(instance, positions[instance.id]) for instance in full]
@@ -96,4 +101,4 @@ def _spoken(session: Session, claims: Sequence[Claim]) -> Follow:
     return Follow(follow.queues_of(planned))
 
 
-STAGE = LMStage(prepare_outputs, save_outputs, save_lost_outputs)
+STAGE = LMStage(Stage.OUTPUT, prepare_outputs, save_outputs, save_lost_outputs)

@@ -5,10 +5,11 @@ import socket
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import getpid
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from celery import Celery
 from sqlalchemy import Engine
@@ -19,8 +20,19 @@ from shared.store.loading import RunContext, load_run
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
 from workers.novelty_indexes import NoveltyIndexes
+from workers.windows import CallWindow
 
 T = TypeVar("T")
+
+STORE_THREADS = 8  # that claim and write for the loop's streams
+CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
+
+
+class Wakeable(Protocol):
+    """A stream, as far as the process needs to know it."""
+
+    def wake(self) -> None:
+        """There may be work."""
 
 
 class EventLoop:
@@ -28,12 +40,17 @@ class EventLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="lm-calls", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have a function called in the loop."""
+        self._loop.call_soon_threadsafe(function, *arguments)
 
     def close(self) -> None:
         """Stop the loop."""
@@ -54,15 +71,16 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
     loop: EventLoop = field(default_factory=EventLoop)
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
-    streaming: set[tuple[uuid.UUID, str]] = field(default_factory=set)  # runs' queues; the loop's alone
-    draining: Counter[uuid.UUID] = field(default_factory=Counter)  # streams whose last calls are under way
+    streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # by run and queue; the loop's alone
+    streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str], LanguageModel] = field(default_factory=dict)
+    _windows: dict[tuple[uuid.UUID, str], CallWindow] = field(default_factory=dict)
 
     @classmethod
     def open(cls, app: Celery, database_url: str, *, lease_slack_s: float) -> "Runtime":
         """Connect to Postgres; call it after the fork, if there is one."""
-        engine = make_engine(database_url)
+        engine = make_engine(database_url, pool_size=CONNECTIONS)
         worker = f"{socket.gethostname()}:{getpid()}"
         return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
 
@@ -83,8 +101,9 @@ class Runtime:
         """Let go of what ended runs took: their indexes may be large."""
         self.indexes.forget_all_but(running)
         self._contexts = {run_id: context for run_id, context in self._contexts.items() if run_id in running}
-        busy = {run_id for run_id, _ in self.streaming} | set(+self.draining)
-        for key in [key for key in self._models if key[0] not in busy.union(running)]:
+        busy = {*running, *+self.streaming}
+        for key in [key for key in self._models if key[0] not in busy]:
+            self._windows.pop(key, None)
             await self._models.pop(key).close()
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
@@ -93,6 +112,24 @@ class Runtime:
         if key not in self._models:
             self._models[key] = connect(context.job.models[name])
         return self._models[key]
+
+    def window(self, context: RunContext, name: str) -> CallWindow:
+        """A model's window in this process, which all its streams share."""
+        key = (context.run_id, name)
+        if key not in self._windows:
+            size = context.job.models[name].max_in_flight
+            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, self.worker)
+        return self._windows[key]
+
+    def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
+        """Tell this process's own streams that there is work; returns the queues that none of them works on."""
+        self.loop.soon(self._wake, run_id, queues)
+        return {queue for queue in queues if (run_id, queue) not in self.streams}
+
+    def _wake(self, run_id: uuid.UUID, queues: Collection[str]) -> None:
+        for queue in queues:
+            if (run_id, queue) in self.streams:
+                self.streams[run_id, queue].wake()
 
     def close(self) -> None:
         """Give back the connections."""

@@ -9,8 +9,10 @@ from typing import TypeAlias
 from sqlalchemy.orm import Session
 
 from shared.lm.protocol import Answer
+from shared.method.tasks import Stage
 from shared.queue.hints import publish
 from shared.store import records, work
+from shared.store.copying import insert_rows
 from shared.store.loading import RunContext
 from shared.store.work import Claim, Postponement
 from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
@@ -19,6 +21,7 @@ from workers.retrying import postponement
 from workers.runtime import Runtime
 
 CRASHED = "crashed"
+UNRENDERABLE = "unrenderable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ SaveGivenUp: TypeAlias = Callable[[Session, RunContext, Sequence[GivenUp]], Foll
 class LMStage:
     """A stage as three plain functions: load and render, parse and save, record what failed for good."""
 
+    name: Stage
     prepare: Prepare
     save_answers: SaveAnswers
     save_given_up: SaveGivenUp
@@ -98,9 +102,11 @@ def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Seque
     _tell(runtime, context, follow)
 
 
-def give_up_crashed(runtime: Runtime, context: RunContext, stage: LMStage, claims: Sequence[Claim]) -> None:
-    """End work whose workers vanished too often: it may be what makes them vanish."""
-    given_up = [GivenUp(each, CRASHED, f"{each.crashes} workers took it and did not finish it") for each in claims]
+def give_up(
+    runtime: Runtime, context: RunContext, stage: LMStage, claims: Sequence[Claim], fault: str, detail: str
+) -> None:
+    """End work without a call: it can't be rendered, or it may be what makes its workers vanish."""
+    given_up = [GivenUp(each, fault, detail) for each in claims]
     with runtime.sessions.begin() as session:
         held = work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
         follow = _write(session, context, stage, [], given_up, held)
@@ -136,8 +142,7 @@ def _is_kept(outcome: Outcome, held: set[uuid.UUID]) -> bool:
 def _write_generations(session: Session, context: RunContext, kept: Sequence[Outcome], worker: str) -> None:
     served = {(each.prepared.model, each.result.served) for each in kept if isinstance(each.result, Answer)}
     records.remember_servers(session, [server(context, *each) for each in served])
-    session.add_all(generation(context, each, worker) for each in kept)
-    session.flush()
+    insert_rows(session, [generation(context, each, worker) for each in kept])
 
 
 def _write(
@@ -160,6 +165,6 @@ def _write(
 
 
 def _tell(runtime: Runtime, context: RunContext, follow: Follow) -> None:
-    publish(runtime.app, context.run_id, follow.queues)
+    publish(runtime.app, context.run_id, runtime.wake(context.run_id, follow.queues))
     if follow.advance:
         advance(runtime, context)

@@ -1,44 +1,54 @@
-"""Keeps a model's window of calls full: claims work as calls end, and writes answers in small batches.
+"""Keeps a model's window of calls full: claims work before it is needed, and writes answers in batches.
 
-Each call is refilled on its own, never in batches that wait for their slowest. A stream ends when its
-queue holds nothing for it, or after a while, so that other queues and runs get their turn.
+Three things go on at once, and none waits for another: work is claimed and rendered ahead, each call that ends is
+followed by the next (`workers.windows`), and answers are written some dozens at a time. A stream ends when its
+queue holds nothing for it, or when other runs wait for their turn.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from sqlalchemy import exc as database
 
-from shared.lm.errors import LMError
+from shared.lm.errors import BrokenAnswer, LMError
 from shared.lm.protocol import Answer, LanguageModel
+from shared.method.prompts import UnrenderableError
+from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.hints import publish
 from shared.store import work
 from shared.store.loading import RunContext
-from shared.store.work import Claim, Window
+from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
 from workers.runtime import Runtime
-from workers.stages import LMStage, give_up_crashed, save
+from workers.stages import CRASHED, UNRENDERABLE, LMStage, give_up, save
+from workers.windows import CallWindow
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
-BATCH = 32  # answers written at once, at most
+BATCH = 128  # answers written at once, at most
+UNWRITTEN = 2 * BATCH  # answers that a crash may cost: a batch being written, and one that waits for it
 FLUSH_S = 0.2  # how long an answer waits for others before it is written, at most
-IDLE_S = 0.1  # how often a stream whose model is busy elsewhere looks again
-IDLE_LOOKS = 5  # how often in a row, before it leaves its thread to those who have something to do
-TURN_S = 30.0  # after which a stream makes room for other runs'
-DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long answers wait for a database that restarts
+AHEAD_S = 0.5  # for how long the work claimed ahead should last
+LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
+LOOK_AGAIN_S = 0.02  # how soon it looks again at most
+IDLE_LOOKS = 2  # how often in a row for nothing, before it leaves its thread to others
+TURN_S = 30.0  # after which a stream makes room for other runs', if there are any
+DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long a stream waits for a database that restarts
+DATABASE_TROUBLE = (database.OperationalError, database.InterfaceError, database.TimeoutError)
 
 
 @dataclass
 class Stream:
-    """The calls of one stage of one run that one task has under way."""
+    """The calls of one stage of one run that this process has under way."""
 
     runtime: Runtime
     context: RunContext
@@ -46,140 +56,240 @@ class Stream:
     queue: str
     model: str
     chance: Random
-    calls: set[asyncio.Task[Outcome]] = field(default_factory=set)
-    outcomes: list[Outcome] = field(default_factory=list)
-    oldest: float = 0.0
-    turn_ends: float = 0.0
-    claimed: int = 0
-    idle_looks: int = 0
+    window: CallWindow = field(init=False)
+    lm: LanguageModel = field(init=False)
+    _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
+    _calls: set[asyncio.Task[None] | None] = field(default_factory=set)
+    _outcomes: list[Outcome] = field(default_factory=list)
+    _writing: int = 0
+    _claimed: int = 0
+    _feeding: bool = True
+    _look: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Work until the queue holds nothing more, the turn is over, or the worker stops.
+        """Work until the queue holds nothing more, others wait for their turn, or the worker stops.
 
-        One stream of a queue fills its model's whole window, so a second one in this worker leaves at once.
+        One stream of a queue fills its model's whole window, so a second one in this process leaves at once.
         """
         place = (self.context.run_id, self.queue)
-        if place in self.runtime.streaming:
-            return
-        self.runtime.streaming.add(place)
+        if place in self.runtime.streams:
+            return self.runtime.streams[place].wake()
+        self.runtime.streams[place] = self
+        self.lm = self.runtime.model(self.context, self.model)
+        self.window = self.runtime.window(self.context, self.model)
+        self.window.join(self)
+        self.runtime.streaming[self.context.run_id] += 1
         try:
-            await self._take_turn()
+            async with asyncio.TaskGroup() as writing:
+                writing.create_task(self._write_answers())
+                try:
+                    await self._feed()
+                finally:
+                    del self.runtime.streams[place]
+                    await self._stop_feeding()
         finally:
-            self.runtime.streaming.discard(place)
-            self.runtime.draining[self.context.run_id] += 1
-            try:
-                await self._end()
-            finally:
-                self.runtime.draining[self.context.run_id] -= 1
+            for call in filter(None, self._calls):
+                call.cancel()
+            await self.window.leave(self)
+            self.runtime.streaming[self.context.run_id] -= 1
 
-    async def _take_turn(self) -> None:
-        lm = self.runtime.model(self.context, self.model)
-        self.turn_ends = time.monotonic() + TURN_S
-        while self._taking() and (await self._refill(lm) or self.calls or self.outcomes or await self._may_get_room()):
-            await self._collect()
+    @property
+    def stage_name(self) -> Stage:
+        """The stage whose calls these are."""
+        return self.stage.name
 
-    def _taking(self) -> bool:
-        return time.monotonic() < self.turn_ends and not self.runtime.stopping.is_set()
+    @property
+    def held(self) -> int:
+        """How many pieces of work are waiting to be sent or under way."""
+        return len(self._ready) + len(self._calls)
 
-    async def _refill(self, lm: LanguageModel) -> int:
-        free = self.context.job.models[self.model].max_in_flight - len(self.calls)
-        if free <= 0:
+    @property
+    def waiting(self) -> bool:
+        """Whether a call may be sent now."""
+        written = len(self._outcomes) + self._writing < UNWRITTEN
+        return bool(self._ready) and written and not self.runtime.stopping.is_set()
+
+    def send_next(self) -> None:
+        """Send the call that has waited longest."""
+        _, prepared = self._ready.popleft()
+        self._calls.add(asyncio.create_task(self._call(prepared)))
+        if len(self._ready) <= self._ahead() // 2:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look again at how much work is worth claiming."""
+        self._look.set()
+
+    async def _call(self, prepared: PreparedCall) -> None:
+        try:
+            outcome = await _outcome(self.lm, prepared)
+            self._outcomes.append(outcome)
+            self.window.took(outcome.latency_s)
+        finally:
+            self._calls.discard(asyncio.current_task())
+            self.window.ended()
+        self._answered.set()
+        if len(self._outcomes) >= BATCH or not self.held:
+            self._enough.set()
+
+    async def _feed(self) -> None:
+        """Claim and render work before it is needed."""
+        turn_ends, idle_looks = time.monotonic() + TURN_S, 0
+        while not (self.runtime.stopping.is_set() or self.window.over):
+            if time.monotonic() >= turn_ends:
+                if await self._patiently(self._do_others_wait):
+                    return
+                turn_ends = time.monotonic() + TURN_S
+            self._look.clear()
+            wanted = self._appetite()
+            if wanted and await self._refill(wanted) == wanted:
+                continue
+            idle_looks = 0 if self.held or self._outcomes else idle_looks + 1
+            if idle_looks and (idle_looks > IDLE_LOOKS or not await self._patiently(self._is_due, self.queue)):
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._look.wait()
+            await self._give_back(before=time.monotonic() - self.runtime.lease_slack_s / 2)
+
+    def _ahead(self) -> int:
+        """How many calls will be sent before more work can have been claimed and rendered, with time to spare."""
+        return max(1, min(BATCH, int(self.window.calls_per_s * AHEAD_S)))
+
+    def _appetite(self) -> int:
+        """How much work to claim now."""
+        if not self.window.slots:
             return 0
-        claims = await self._in_thread(self._claim, free)
-        if self.runtime.stopping.is_set():
-            await self._in_thread(self._give_back, claims)
-            return 0
-        prepared = await self._in_thread(self._prepare, claims) if claims else []
-        for each in prepared:
-            self.calls.add(asyncio.create_task(_call(lm, each)))
-        self.claimed += len(claims)
-        self.idle_looks = 0 if claims else self.idle_looks
+        ahead, waiting = self._ahead(), len(self._ready)
+        wanted = min(BATCH, self.window.free + ahead - waiting)
+        return wanted if waiting < self.window.free or waiting <= ahead // 2 else 0
+
+    async def _refill(self, wanted: int) -> int:
+        now = time.monotonic()
+        claims = await self._patiently(self._claim, wanted)
+        if claims:
+            prepared = await self._patiently(self._prepare, claims)
+            self._ready.extend((now, each) for each in prepared)
+            self._claimed += len(claims)
+            self.window.fill()
         return len(claims)
 
-    async def _may_get_room(self) -> bool:
-        """With nothing to claim: whether that is for want of room alone, and was not so for long."""
-        self.idle_looks += 1
-        if self.idle_looks > IDLE_LOOKS or not await self._in_thread(self._any_due, self.queue):
-            return False
-        await asyncio.sleep(IDLE_S)
-        return True
+    async def _stop_feeding(self) -> None:
+        """Give back what was not begun, and let others go on at once; the calls under way come to their end."""
+        try:
+            await self._give_back(before=time.monotonic())
+            if self._claimed and not self.runtime.stopping.is_set():
+                await self._patiently(self._pass_on)
+        finally:
+            self._feeding = False
+            self._answered.set()
+            self._enough.set()
 
-    def _claim(self, free: int) -> list[Claim]:
-        spec = self.context.job.models[self.model]
-        window = Window(self.model, spec.max_in_flight, names.later_queues(self.queue, self.model))
+    async def _give_back(self, before: float) -> None:
+        """Return what was claimed before this time and is still waiting: its lease would not last for a call."""
+        late = []
+        while self._ready and self._ready[0][0] <= before:
+            late.append(self._ready.popleft()[1].claim)
+        if late:
+            await self._patiently(self._return, late)
+
+    async def _write_answers(self) -> None:
+        """Write answers as they come, a batch at a time, until there will be no more."""
+        while self._feeding or self._calls or self._outcomes:
+            self._answered.clear()
+            if not self._outcomes:
+                await self._answered.wait()
+                continue
+            if len(self._outcomes) < BATCH and self.held:
+                self._enough.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._enough.wait()
+            batch, self._outcomes = self._outcomes[:BATCH], self._outcomes[BATCH:]
+            self._writing = len(batch)
+            # A second try is harmless: what is written holds its lease no more.
+            await self._patiently(save, self.runtime, self.context, self.stage, batch, self.chance)
+            self._writing = 0
+            self.window.fill()
+
+    def _claim(self, count: int) -> list[Claim]:
+        timeout_s = self.context.job.models[self.model].timeout_s
         with self.runtime.sessions.begin() as session:
             return work.claim(
                 session,
                 self.context.run_id,
                 self.queue,
-                count=min(free, BATCH),
-                lease_s=spec.timeout_s + self.runtime.lease_slack_s,
+                count=count,
+                lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
-                window=window,
             )
 
     def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:
+        """Render what can be rendered; give up what can't, or what made too many workers vanish."""
         crashed = [each for each in claims if each.crashes >= self.context.job.retry.crashes]
         if crashed:
-            give_up_crashed(self.runtime, self.context, self.stage, crashed)
-        with self.runtime.sessions() as session:
-            return self.stage.prepare(session, self.context, [each for each in claims if each not in crashed])
-
-    async def _collect(self) -> None:
-        """Wait for a call to end, then write what is complete or has waited long enough."""
-        if self.calls:
-            done, self.calls = await asyncio.wait(self.calls, timeout=FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
-            if done and not self.outcomes:
-                self.oldest = time.monotonic()
-            self.outcomes.extend(task.result() for task in done)
-        waited = time.monotonic() - self.oldest >= FLUSH_S
-        if self.outcomes and (len(self.outcomes) >= BATCH or waited or not self.calls):
-            await self._write()
-
-    async def _write(self) -> None:
-        """Write answers; a second try is harmless, since what is written holds its lease no more."""
-        batch, self.outcomes = self.outcomes, []
-        for wait_s in (*DATABASE_WAITS_S, None):
-            try:
-                return await self._in_thread(save, self.runtime, self.context, self.stage, batch, self.chance)
-            except (OperationalError, InterfaceError, TimeoutError) as error:
-                if wait_s is None:
-                    raise
-                log.warning("answers not written, will try again", error=" ".join(str(error).split()))
-                await asyncio.sleep(wait_s)
-
-    async def _end(self) -> None:
-        """Let others go on at once; let the calls under way come to their end, and write them."""
+            give_up(self.runtime, self.context, self.stage, crashed, CRASHED, "its workers vanished, time and again")
+        sound = [each for each in claims if each not in crashed]
         try:
-            if self.claimed and not self.runtime.stopping.is_set():
-                await self._in_thread(self._pass_on)
-        finally:
-            while self.calls or self.outcomes:
-                await self._collect()
+            return self._render(sound)
+        except UnrenderableError:  # a text that breaks the user's template must not hold up the others
+            return [prepared for each in sound for prepared in self._render_alone(each)]
 
-    def _give_back(self, claims: Sequence[Claim]) -> None:
+    def _render(self, claims: Sequence[Claim]) -> list[PreparedCall]:
+        with self.runtime.sessions() as session:
+            return self.stage.prepare(session, self.context, claims)
+
+    def _render_alone(self, claim: Claim) -> list[PreparedCall]:
+        try:
+            return self._render([claim])
+        except UnrenderableError as error:
+            log.warning("prompt not rendered", work_item=str(claim.id), error=str(error))
+            give_up(self.runtime, self.context, self.stage, [claim], UNRENDERABLE, str(error))
+            return []
+
+    def _return(self, claims: Sequence[Claim]) -> None:
         with self.runtime.sessions.begin() as session:
             work.give_back(session, claims)
 
-    def _any_due(self, queue: str) -> bool:
+    def _is_due(self, queue: str) -> bool:
         with self.runtime.sessions() as session:
-            return work.any_due(session, self.context.run_id, queue)
+            return work.count_due(session, self.context.run_id, queue, 1) > 0
+
+    def _do_others_wait(self) -> bool:
+        with self.runtime.sessions() as session:
+            return any(
+                due.queue == self.queue and due.run_id != self.context.run_id for due in work.due_queues(session)
+            )
 
     def _pass_on(self) -> None:
         """The room that this stream leaves may be what another queue of its model waits for."""
-        waiting = [queue for queue in names.queues_of_model(self.model) if self._any_due(queue)]
+        waiting = [queue for queue in names.queues_of_model(self.model) if self._is_due(queue)]
         publish(self.runtime.app, self.context.run_id, waiting)
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+    async def _patiently(self, function: Callable[..., T], *arguments: object) -> T:
+        """Do it in a thread, again and again for some seconds if the database is away."""
+        for wait_s in DATABASE_WAITS_S:
+            try:
+                return await asyncio.to_thread(function, *arguments)
+            except DATABASE_TROUBLE as error:
+                log.warning("the database is away, will try again", error=" ".join(str(error).split()))
+                await asyncio.sleep(wait_s)
         return await asyncio.to_thread(function, *arguments)
 
 
-async def _call(lm: LanguageModel, prepared: PreparedCall) -> Outcome:
+async def _outcome(lm: LanguageModel, prepared: PreparedCall) -> Outcome:
     started = time.monotonic()
     result: Answer | LMError
     try:
         result = await lm.generate(prepared.call)
     except LMError as error:
         result = error
-        log.warning("LM call failed", fault=error.fault, detail=str(error), work_item=str(prepared.claim.id))
+    except Exception as error:  # it must not cost the calls beside it
+        log.exception("LM call failed in a way that nobody foresaw", work_item=str(prepared.claim.id))
+        result = BrokenAnswer(prepared.model, f"{type(error).__name__}: {error}")
+    if isinstance(result, LMError):
+        log.warning("LM call failed", fault=result.fault, detail=str(result), work_item=str(prepared.claim.id))
     return Outcome(prepared, result, time.monotonic() - started)

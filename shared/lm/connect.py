@@ -7,7 +7,7 @@ from shared.job import ModelSpec, Protocol
 from shared.lm.api_key import ApiKey
 from shared.lm.endpoint import Endpoint, ProtocolClient
 from shared.lm.endpoints import Endpoints
-from shared.lm.http import JsonClient
+from shared.lm.http import Connections, JsonClient
 from shared.lm.openai import OpenAIClient
 from shared.lm.protocol import LanguageModel
 from shared.lm.tgi import TGIClient
@@ -24,6 +24,7 @@ def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> Languag
 
 
 def _client(spec: ModelSpec, url: str, key: ApiKey) -> ProtocolClient:
+    connections = Connections(spec.timeout_s)
     if spec.protocol is Protocol.TGI:
-        return TGIClient(url, spec.model, key, spec.timeout_s)
-    return OpenAIClient(JsonClient(url, key, spec.timeout_s), url, spec.model)
+        return TGIClient(connections, url, spec.model, key)
+    return OpenAIClient(JsonClient(connections, url, key), url, spec.model)

@@ -2,8 +2,8 @@
 
 import json
 
+import aiohttp
 import httpx2
-from huggingface_hub.errors import InferenceTimeoutError
 
 from shared.lm.api_key import ApiKey
 from shared.lm.errors import (
@@ -34,22 +34,18 @@ _BY_STATUS: dict[int, type[LMError]] = {
 
 _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
     # In this order: the first that fits.
-    (httpx2.PoolTimeout, Overloaded),
-    (httpx2.ConnectTimeout, Unreachable),
-    (httpx2.ConnectError, Unreachable),
-    (httpx2.TimeoutException, TimedOut),
+    (aiohttp.InvalidURL, Misconfigured),
+    (aiohttp.ConnectionTimeoutError, Unreachable),
+    (aiohttp.ClientConnectorError, Unreachable),
     (TimeoutError, TimedOut),
     (httpx2.UnsupportedProtocol, Misconfigured),
     (httpx2.InvalidURL, Misconfigured),
-    (httpx2.LocalProtocolError, Misconfigured),
     (UnicodeEncodeError, RefusedInput),  # our own prompt: what comes in is only ever decoded
 )
 
 
 def lm_error(error: Exception, endpoint: str, key: ApiKey) -> LMError:
     """`error` in our words; what we don't know is a broken answer."""
-    if isinstance(error, InferenceTimeoutError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__
     if isinstance(error, StatusError):
         return _by_status(error.status)(endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")))
     ours = next((ours for theirs, ours in _BY_TYPE if isinstance(error, theirs)), BrokenAnswer)

@@ -1,17 +1,22 @@
-"""The HTTP client beneath both protocols: its limits, its patience, and its check of the status."""
+"""The HTTP client beneath both protocols: its limits, its patience, and its check of the status.
+
+aiohttp takes a fraction of httpx2's CPU for a call (benchmarks/lm_clients.py). huggingface-hub speaks httpx2, so
+its client gets aiohttp as the transport below.
+"""
 
 import ssl
 from contextvars import ContextVar
 from functools import lru_cache
+from json import dumps, loads
 
+import aiohttp
 import httpx2
 
 from shared.lm.api_key import ApiKey
 
 CONNECT_TIMEOUT_S = 10.0
-# No ceiling on connections: the callers' slots are the limit, and waiting here would look like a slow server.
-# Idle ones go before the 5 s after which uvicorn and llama.cpp close them, so that no call races with that.
-LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
+# Idle connections go before the 5 s after which uvicorn and llama.cpp close them, so that no call races with that.
+KEEP_ALIVE_S = 4.0
 
 prompt_tokens: ContextVar[int | None] = ContextVar("prompt_tokens", default=None)
 """What the last answer in this task said in `x-prompt-tokens`: TGI's body has no place for it."""
@@ -26,9 +31,43 @@ class StatusError(Exception):
         self.text = body.decode(errors="replace")
 
 
-def patience(timeout_s: float) -> httpx2.Timeout:
-    """Time-outs for a call that may take `timeout_s` in all; a host that isn't there is found out sooner."""
-    return httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+class Connections:
+    """The connections to one server, made when they are first used; they belong to that event loop.
+
+    There is no ceiling on their number: the callers' slots are the limit, and waiting here would look like a slow
+    server. No proxy, no .netrc login and no redirect that nobody asked for.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s), sock_read=timeout_s
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        """The body of a successful answer. Raises `StatusError`, or what aiohttp raises."""
+        async with self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            content = await response.read()
+            if response.status >= 300:
+                raise StatusError(response.status, content)
+            count = response.headers.get("x-prompt-tokens", "")
+            prompt_tokens.set(int(count) if count.isdecimal() and len(count) < 10 else None)
+            return content
+
+    async def close(self) -> None:
+        """Give them back."""
+        if self._session:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=_tls()),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
 
 
 @lru_cache(maxsize=1)
@@ -36,46 +75,48 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()  # takes 90 ms, which should not count as the first call's latency
 
 
-def make_client() -> httpx2.AsyncClient:
-    """A client that raises `StatusError` itself, so that errors look the same whoever calls through it."""
-    return httpx2.AsyncClient(
-        verify=_tls(),
-        limits=LIMITS,
-        timeout=patience(CONNECT_TIMEOUT_S),
-        trust_env=False,  # no proxy and no .netrc login that nobody asked for
-        event_hooks={"response": [_check_status, _note_prompt_tokens]},
-    )
+class HubTransport(httpx2.AsyncBaseTransport):
+    """What huggingface-hub's client sends its requests through."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request. The answer is a success; anything else is raised, so that errors look the same."""
+        headers = {name: value for name, value in request.headers.items() if name in _SENT}
+        content = await self._connections.send(request.method, str(request.url), await request.aread(), headers)
+        return httpx2.Response(200, content=content)
 
 
-async def _check_status(response: httpx2.Response) -> None:
-    if response.status_code >= 300:
-        raise StatusError(response.status_code, await response.aread())
+_SENT = frozenset({"authorization", "content-type"})  # the rest is the connection's own
 
 
-async def _note_prompt_tokens(response: httpx2.Response) -> None:
-    count = response.headers.get("x-prompt-tokens", "")
-    prompt_tokens.set(int(count) if count.isdecimal() and len(count) < 10 else None)
+def make_client(connections: Connections) -> httpx2.AsyncClient:
+    """An httpx2 client on these connections."""
+    return httpx2.AsyncClient(transport=HubTransport(connections), trust_env=False)
 
 
 class JsonClient:
     """GET and POST of JSON below one base address, with the server's key if it has one."""
 
-    def __init__(self, base: str, key: ApiKey, timeout_s: float) -> None:
+    def __init__(self, connections: Connections, base: str, key: ApiKey) -> None:
+        self._connections = connections
         self._base = base
-        self._headers = {"authorization": f"Bearer {key.value}"} if key.value else {}
-        self._timeout = patience(timeout_s)
-        self._http = make_client()
+        self._headers = {"content-type": "application/json"}
+        if key.value:
+            self._headers["authorization"] = f"Bearer {key.value}"
 
     async def get(self, path: str) -> object:
         """The JSON at `path`."""
-        response = await self._http.get(self._base + path, headers=self._headers, timeout=self._timeout)
-        return response.json()
+        answer: object = loads(await self._connections.send("GET", self._base + path, None, self._headers))
+        return answer
 
     async def post(self, path: str, body: dict[str, object]) -> object:
         """The JSON that `path` answers to `body`."""
-        response = await self._http.post(self._base + path, json=body, headers=self._headers, timeout=self._timeout)
-        return response.json()
+        sent = dumps(body, ensure_ascii=False).encode()
+        answer: object = loads(await self._connections.send("POST", self._base + path, sent, self._headers))
+        return answer
 
     async def close(self) -> None:
         """Give back the connections."""
-        await self._http.aclose()
+        await self._connections.close()

@@ -11,7 +11,7 @@ from huggingface_hub import AsyncInferenceClient, TextGenerationOutput, set_asyn
 from shared.lm.api_key import ApiKey
 from shared.lm.endpoint import Completion
 from shared.lm.errors import Misconfigured, RefusedInput
-from shared.lm.http import JsonClient, make_client, patience, prompt_tokens
+from shared.lm.http import Connections, JsonClient, make_client, prompt_tokens
 from shared.lm.openai import OpenAIClient
 from shared.lm.protocol import Call, Description
 from shared.lm.reading import count_or_none, dig, finish_reason, text, text_or_none
@@ -35,16 +35,12 @@ class Parameters(TypedDict, total=False):
 class TGIClient:
     """One TGI server. `model` is the model id that it must serve, if that matters."""
 
-    def __init__(self, url: str, model: str | None, key: ApiKey, timeout_s: float) -> None:
-        set_async_client_factory(make_client)
+    def __init__(self, connections: Connections, url: str, model: str | None, key: ApiKey) -> None:
         self.url = url
         self._model = model
-        self._hub = AsyncInferenceClient(
-            model=f"{url}/generate",
-            token=key.value or NO_KEY,
-            timeout=patience(timeout_s),  # type: ignore[arg-type]  # handed to httpx2 as it is
-        )
-        self._http = JsonClient(url, key, timeout_s)
+        self._connections = connections
+        self._hub = AsyncInferenceClient(model=f"{url}/generate", token=key.value or NO_KEY)
+        self._http = JsonClient(connections, url, key)
         # TGI takes no `top_k` in a chat, and 422 is its answer to a `top_p` of 1.
         self._chat = OpenAIClient(self._http, url, model, unsupported=frozenset({"top_k", "top_p"}))
 
@@ -70,13 +66,15 @@ class TGIClient:
         if call.chat:
             return await self._chat.complete(call, served)
         prompt_tokens.set(None)
+        # The hub's client asks this for an httpx2 client at its first call, and keeps it.
+        set_async_client_factory(lambda: make_client(self._connections))
         output = await self._hub.text_generation(call.prompt, details=True, return_full_text=False, **parameters(call))
         return completion(output, prompt_tokens.get())
 
     async def close(self) -> None:
         """Give back the connections."""
         await self._hub.close()  # type: ignore[no-untyped-call]  # the library left it untyped
-        await self._http.close()
+        await self._connections.close()
 
 
 def parameters(call: Call) -> Parameters:

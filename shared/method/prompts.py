@@ -30,6 +30,10 @@ class PromptError(UserError):
     """{name} is not a prompt template: {field}: {message}"""
 
 
+class UnrenderableError(UserError):
+    """The prompt template '{name}' can't be rendered: {message}"""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
     """A template and what its front matter says. `sha256` is of `source`, the whole text.
@@ -98,10 +102,14 @@ def render(template: PromptTemplate, demonstrations: Sequence[Demonstration], **
     """The prompt: `demonstrations` in their order, and the template's other values by name.
 
     An instance template takes `instruction`, an output template `instruction` and `input`. What a
-    text holds, `{{` for example, is never read as template. Raises Jinja's `UndefinedError` when a
+    text holds, `{{` for example, is never read as template. Raises `UnrenderableError`, for one when a
     value is missing.
     """
-    return _compiled(template.body).render(demonstrations=tuple(demonstrations), **values)
+    compiled = _compiled(template.body)
+    try:
+        return compiled.render(demonstrations=tuple(demonstrations), **values)
+    except Exception as error:  # a template may divide by zero or worse
+        raise UnrenderableError(name=template.id, message=f"{type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=256)
@@ -143,7 +151,7 @@ def _try_out(template: PromptTemplate, name: str) -> None:
     except TemplateSyntaxError as error:
         message = f"line {error.lineno}: {error.message}"
         raise PromptError(name=name, field="body", message=message) from error
-    except Exception as error:  # a template may divide by zero or worse
-        raise PromptError(name=name, field="body", message=str(error)) from error
+    except UnrenderableError as error:
+        raise PromptError(name=name, field="body", message=str(error.__cause__)) from error
     if not prompt.strip():
         raise PromptError(name=name, field="body", message="it renders to nothing")

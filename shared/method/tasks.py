@@ -20,6 +20,9 @@ class Stage(StrEnum):
     CONSENSUS = "consensus"
 
 
+LM_STAGES = (Stage.INSTRUCTION, Stage.INSTANCE, Stage.OUTPUT)  # those that call an LM
+
+
 class DemonstrationKind(StrEnum):
     """Where a demonstration comes from: a human's seed task, or this run's accepted instructions."""
 

@@ -13,7 +13,7 @@ from kombu.entity import Exchange, Queue
 from shared.queue import names
 from shared.settings import settings
 
-CONCURRENCY = 4  # streams and judges at once in a worker, by default; one stream holds many calls
+CONCURRENCY = 16  # streams and judges at once in a worker, by default; one stream holds many calls
 SOCKET_TIMEOUT_S = 15
 SOCKET_CONNECT_TIMEOUT_S = 5
 

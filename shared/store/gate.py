@@ -1,14 +1,14 @@
 """What the novelty gate reads and writes. Its caller holds the gate's lock."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
-from shared.store.tables.records import Example, Generation, Instruction
+from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 
@@ -88,7 +88,7 @@ def accepted_since(session: Session, run_id: uuid.UUID, task_type: TaskType, ord
 
 
 def accepted_at(
-    session: Session, run_id: uuid.UUID, task_type: TaskType, orders: Sequence[int]
+    session: Session, run_id: uuid.UUID, task_type: TaskType, orders: Collection[int]
 ) -> dict[int, AcceptedInstruction]:
     """The accepted instructions of these numbers."""
     if not orders:
@@ -97,26 +97,30 @@ def accepted_at(
         select(Instruction.id, Instruction.accepted_order, Instruction.text).where(
             Instruction.run_id == run_id,
             Instruction.task_type == task_type,
-            Instruction.accepted_order.in_(orders),
+            Instruction.accepted_order == any_(bindparam(None, list(orders), ARRAY(Integer))),
         )
     )
     return {order: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
 
 
-def accepted_before(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> int:
-    """How many instructions had been accepted when the gate came to `position`."""
-    newest = session.scalar(
+def accepted_before(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, positions: Collection[int]
+) -> dict[int, int]:
+    """How many instructions had been accepted when the gate came to each of these positions."""
+    asked = func.unnest(bindparam(None, list(positions), ARRAY(BigInteger))).column_valued("asked")
+    newest = (
         select(Instruction.accepted_order)
         .where(
             Instruction.run_id == run_id,
             Instruction.task_type == task_type,
-            Instruction.position < position,
-            Instruction.accepted_order.is_not(None),
+            Instruction.position < asked,
+            Instruction.state == RecordState.ACCEPTED,
         )
         .order_by(Instruction.position.desc())
         .limit(1)
     )
-    return 0 if newest is None else newest + 1
+    rows = session.execute(select(asked, newest.scalar_subquery()))
+    return {position: 0 if order is None else order + 1 for position, order in rows}
 
 
 def count(session: Session, run_id: uuid.UUID, task_type: TaskType, **added: int) -> None:

@@ -1,17 +1,17 @@
 """What the workers read of the records they build on."""
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
-from shared.store.base import Base
+from shared.store.gate import AcceptedInstruction
 from shared.store.tables.records import Candidate, Instance, Instruction
 from shared.store.tables.runs import RunTarget, Server
 
@@ -26,13 +26,6 @@ class Question:
     accepted_order: int
 
 
-def insert_in_order(session: Session, *rows: Sequence[Base]) -> None:
-    """Insert rows, each sequence after the one that its rows refer to."""
-    for each in rows:
-        session.add_all(each)
-        session.flush()
-
-
 def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> None:
     """Note what servers said of themselves; what is known already stays as it is."""
     if servers:
@@ -40,9 +33,14 @@ def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> Non
         session.execute(insert(Server).on_conflict_do_nothing(), rows)
 
 
-def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Instruction]:
-    """The instructions with these keys."""
-    return {row.id: row for row in session.scalars(select(Instruction).where(Instruction.id.in_(ids)))}
+def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, AcceptedInstruction]:
+    """The accepted instructions with these keys."""
+    rows = session.execute(
+        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(
+            Instruction.id == any_(bindparam(None, list(ids), ARRAY(Uuid)))
+        )
+    )
+    return {id: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
 
 
 def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Question]:
@@ -76,19 +74,28 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[I
     neither deadlock nor both overlook that it is complete. Each holds their keys for a new candidate's
     sake, so a lock on the keys too (a full FOR UPDATE) would have the two wait for each other.
     """
-    rows = select(Instance.id).where(Instance.id.in_(instance_ids)).order_by(Instance.id)
-    session.scalars(rows.with_for_update(key_share=True)).all()
-    complete = []
-    for instance_id in sorted(set(instance_ids)):
-        instance = session.scalars(
-            update(Instance)
-            .where(Instance.id == instance_id)
-            .values(pending_outputs=Instance.pending_outputs - instance_ids.count(instance_id))
-            .returning(Instance)
-        ).one()
-        if instance.pending_outputs == 0:
-            complete.append(instance)
-    return complete
+    counts = Counter(instance_ids)
+    spoken = (
+        func.unnest(bindparam(None, list(counts), ARRAY(Uuid)), bindparam(None, list(counts.values()), ARRAY(Integer)))
+        .table_valued("id", "outputs", name="spoken")
+        .render_derived()
+    )
+    in_order = (
+        select(Instance.id, spoken.c.outputs)
+        .join(spoken, spoken.c.id == Instance.id)
+        .order_by(Instance.id)
+        .with_for_update(key_share=True, of=Instance)
+        .cte("in_order")
+        .prefix_with("MATERIALIZED")
+    )
+    counted = session.scalars(
+        update(Instance)
+        .where(Instance.id == in_order.c.id)
+        .values(pending_outputs=Instance.pending_outputs - in_order.c.outputs)
+        .returning(Instance)
+        .execution_options(synchronize_session=False)
+    )
+    return [instance for instance in counted if instance.pending_outputs == 0]
 
 
 def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -77,6 +77,11 @@ def explained(engine: Engine) -> Iterator[None]:
     except OperationalError as error:
         detail = " ".join(str(error.orig).split())[:200].rstrip(".?! ")
         raise DatabaseUnreachableError(address=address_of(engine), detail=detail) from error
+
+
+def seconds(count: float) -> ColumnElement[object]:
+    """So many seconds as Postgres's interval."""
+    return cast(f"{count} seconds", Interval)
 
 
 def ping(engine: Engine) -> None:

@@ -8,13 +8,12 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Interval, cast, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
 from shared.store.keys import key
-from shared.store.locks import lock
+from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
 
@@ -81,39 +80,27 @@ class Postponement:
     wait_s: float
 
 
+_ADD = text("""
+    INSERT INTO work_items
+      (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id)
+    SELECT new.* FROM unnest(
+      CAST(:id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:stage AS text[]), CAST(:task_type AS text[]),
+      CAST(:queue AS text[]), CAST(:model AS text[]), CAST(:voice AS text[]), CAST(:position AS bigint[]),
+      CAST(:instruction_id AS uuid[]), CAST(:instance_id AS uuid[])
+    ) AS new (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id)
+    JOIN runs ON runs.id = new.run_id AND runs.state = 'running'
+    ON CONFLICT DO NOTHING
+""")
+_COLUMNS = (
+    *("id", "run_id", "stage", "task_type", "queue", "model", "voice", "position"),
+    *("instruction_id", "instance_id"),
+)
+
+
 def add_work(session: Session, work: Sequence[NewWork]) -> None:
     """Plan work; what is planned already stays as it is, and a run that has ended gets none."""
-    running = set(session.scalars(select(Run.id).where(Run.id.in_({item.run_id for item in work}), _RUNNING)))
-    rows = [
-        {
-            "id": item.id,
-            "run_id": item.run_id,
-            "stage": item.stage,
-            "task_type": item.task_type,
-            "queue": item.queue,
-            "model": item.model,
-            "voice": item.voice,
-            "position": item.position,
-            "instruction_id": item.instruction_id,
-            "instance_id": item.instance_id,
-        }
-        for item in work
-        if item.run_id in running
-    ]
-    if rows:
-        session.execute(insert(WorkItem).on_conflict_do_nothing(), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How many calls of a model all workers together may have under way in a run.
-
-    Work in `later` queues, stages nearer to the end, goes first when the window is nearly full.
-    """
-
-    model: str
-    size: int
-    later: tuple[str, ...] = ()
+    if work:
+        session.execute(_ADD, {column: [getattr(item, column) for item in work] for column in _COLUMNS})
 
 
 def claim(
@@ -124,14 +111,8 @@ def claim(
     count: int,
     lease_s: float,
     worker: str,
-    window: Window | None = None,
 ) -> list[Claim]:
     """Take up to `count` pieces of work of a queue, the earliest first, for `lease_s` seconds."""
-    if window:
-        lock(session, "claim", run_id, window.model)
-        count = min(count, _room(session, run_id, window))
-    if count <= 0:
-        return []
     ready = (
         select(WorkItem.id)
         .where(*_claimable(run_id), WorkItem.queue == queue)
@@ -147,7 +128,7 @@ def claim(
         .values(
             state=WorkState.LEASED,
             lease_token=uuid.uuid4(),
-            lease_expires_at=func.now() + _seconds(lease_s),
+            lease_expires_at=func.now() + seconds(lease_s),
             worker=worker,
         )
         .returning(WorkItem)
@@ -156,10 +137,10 @@ def claim(
     return sorted((_claim(row) for row in rows), key=lambda held: (held.position, held.task_type))
 
 
-def any_due(session: Session, run_id: uuid.UUID, queue: str) -> bool:
-    """Whether a queue of a running run holds work that could be claimed now."""
-    due = select(WorkItem.id).where(*_claimable(run_id), WorkItem.queue == queue).limit(1)
-    return session.scalar(due) is not None
+def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int:
+    """How much work of a running run a queue holds that could be claimed now, counted up to `most`."""
+    due = select(WorkItem.id).where(*_claimable(run_id), WorkItem.queue == queue).limit(most)
+    return session.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
 def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
@@ -170,16 +151,6 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
         WorkItem.ready_at <= func.now(),
         running,
     )
-
-
-def _room(session: Session, run_id: uuid.UUID, window: Window) -> int:
-    of_model = (WorkItem.run_id == run_id, WorkItem.model == window.model)
-    held = select(func.count()).where(*of_model, WorkItem.state == WorkState.LEASED)
-    room = window.size - (session.scalar(held) or 0)
-    if room <= 0 or not window.later:
-        return room
-    first = select(WorkItem.id).where(*_claimable(run_id), *of_model, WorkItem.queue.in_(window.later))
-    return room - (session.scalar(select(func.count()).select_from(first.limit(room).subquery())) or 0)
 
 
 def _claim(row: WorkItem) -> Claim:
@@ -204,10 +175,6 @@ def _claim(row: WorkItem) -> Claim:
     )
 
 
-def _seconds(seconds: float) -> ColumnElement[object]:
-    return cast(f"{seconds} seconds", Interval)
-
-
 def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:
     """End work as done; returns the ids whose lease was still the claim's, the only ones to write for."""
     return _end(session, claims, WorkState.DONE)
@@ -225,25 +192,32 @@ def fail(session: Session, failures: Sequence[tuple[Claim, str, str]]) -> set[uu
 def _end(session: Session, claims: Collection[Claim], state: WorkState) -> set[uuid.UUID]:
     if not claims:
         return set()
-    tokens = {held.token for held in claims}
     ordered = (
         select(WorkItem.id)
-        .where(
-            WorkItem.id.in_([held.id for held in claims]),
-            WorkItem.lease_token.in_(tokens),
-            WorkItem.state == WorkState.LEASED,
-        )
+        .where(*_held(claims))
         .order_by(WorkItem.id)
         .with_for_update()
+        .cte("held")
+        .prefix_with("MATERIALIZED")
     )
-    still_held = session.scalars(ordered).all()
-    session.execute(
+    ended = session.scalars(
         update(WorkItem)
-        .where(WorkItem.id.in_(still_held))
+        .where(WorkItem.id == ordered.c.id)
         .values(state=state, finished_at=func.now(), lease_token=None, lease_expires_at=None)
+        .returning(WorkItem.id)
         .execution_options(synchronize_session=False)
     )
-    return set(still_held)
+    return set(ended)
+
+
+def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a row is one of these and its lease still the claim's."""
+    ids, tokens = [claim.id for claim in claims], list({claim.token for claim in claims})
+    return (
+        WorkItem.id == any_(bindparam(None, ids, ARRAY(Uuid))),
+        WorkItem.lease_token == any_(bindparam(None, tokens, ARRAY(Uuid))),
+        WorkItem.state == WorkState.LEASED,
+    )
 
 
 def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uuid.UUID]:
@@ -258,7 +232,7 @@ def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uui
                 {
                     counter: counter + 1,
                     WorkItem.state: WorkState.READY,
-                    WorkItem.ready_at: func.now() + _seconds(item.wait_s),
+                    WorkItem.ready_at: func.now() + seconds(item.wait_s),
                     WorkItem.lease_token: None,
                     WorkItem.lease_expires_at: None,
                     WorkItem.fault: item.fault,
@@ -275,11 +249,7 @@ def give_back(session: Session, claims: Collection[Claim]) -> None:
     """Return work that was not begun; it can be claimed again at once."""
     session.execute(
         update(WorkItem)
-        .where(
-            WorkItem.id.in_([held.id for held in claims]),
-            WorkItem.lease_token.in_({held.token for held in claims}),
-            WorkItem.state == WorkState.LEASED,
-        )
+        .where(*_held(claims))
         .values(state=WorkState.READY, lease_token=None, lease_expires_at=None)
         .execution_options(synchronize_session=False)
     )

@@ -4,7 +4,8 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.method.tasks import Stage, TaskType
@@ -71,3 +72,19 @@ class WorkItem(Base):
     detail: Mapped[str | None]
     finished_at: Mapped[datetime | None]
     gated: Mapped[bool] = mapped_column(server_default="false")
+
+
+class ModelShare(Base):
+    """How many calls of a model a worker may have under way in a run, and how many it has use for.
+
+    `wanted` counts by stage, in the stages' order. A row that is not renewed expires: its worker is gone.
+    """
+
+    __tablename__ = "model_shares"
+
+    run_id: Mapped[RunId] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    worker: Mapped[str] = mapped_column(Text, primary_key=True)
+    wanted: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    slots: Mapped[int]
+    expires_at: Mapped[datetime]

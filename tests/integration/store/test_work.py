@@ -16,9 +16,8 @@ from shared.store.work import (
     Claim,
     DueWork,
     Postponement,
-    Window,
     add_work,
-    any_due,
+    count_due,
     drop_stragglers,
     due_queues,
     expire_leases,
@@ -116,41 +115,6 @@ def test_nothing_is_claimed_before_it_is_due(sessions: Sessions, run_id: uuid.UU
     with sessions.begin() as session:
         postpone(session, [Postponement(claimed, "overloaded", "no room", "overloads", 3600)])
     assert ordinals(take(sessions, run_id, 9)) == [1, 2, 3, 4]
-
-
-def test_workers_share_the_window_of_a_model(sessions: Sessions, run_id: uuid.UUID) -> None:
-    window = Window("base", 3)
-    assert ordinals(take(sessions, run_id, 2, window=window)) == [0, 1]
-    assert ordinals(take(sessions, run_id, 2, window=window)) == [2]
-    assert take(sessions, run_id, 2, window=window) == []
-
-
-def test_sessions_that_claim_at_once_do_not_overfill_the_window(sessions: Sessions, run_id: uuid.UUID) -> None:
-    claims: list[Claim] = []
-    threads = [
-        threading.Thread(target=lambda: claims.extend(take(sessions, run_id, 2, window=Window("base", 3))))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(claims) == 3
-
-
-def test_another_models_calls_take_no_room(sessions: Sessions, run_id: uuid.UUID) -> None:
-    with sessions.begin() as session:
-        session.execute(update(WorkItem).where(WorkItem.position == 0).values(model="another"))
-    take(sessions, run_id, 1)
-    assert len(take(sessions, run_id, 9, window=Window("base", 4))) == 4
-
-
-def test_later_queues_go_first_when_the_window_is_nearly_full(sessions: Sessions, run_id: uuid.UUID) -> None:
-    with sessions.begin() as session:
-        session.execute(update(WorkItem).where(WorkItem.position < 64).values(queue=names.INSTANCES))
-    window = Window("base", 3, later=(names.INSTANCES,))
-    assert ordinals(take(sessions, run_id, 9, window=window)) == [2]
-    assert ordinals(take(sessions, run_id, 9, queue=names.INSTANCES, window=Window("base", 3))) == [0, 1]
 
 
 def test_work_finished_is_done_for_good(sessions: Sessions, run_id: uuid.UUID) -> None:
@@ -271,6 +235,7 @@ def test_the_due_queues_are_those_with_work_that_could_be_claimed(sessions: Sess
             update(WorkItem).where(WorkItem.queue == names.INSTANCES).values(ready_at=text("now() + interval '1 hour'"))
         )
         assert due_queues(session) == [DueWork(run_id, names.INSTRUCTIONS)]
-        assert any_due(session, run_id, names.INSTRUCTIONS)
-        assert not any_due(session, run_id, names.INSTANCES)
-        assert not any_due(session, ended, names.INSTRUCTIONS)
+        assert count_due(session, run_id, names.INSTRUCTIONS, 9) == 5
+        assert count_due(session, run_id, names.INSTRUCTIONS, 3) == 3
+        assert count_due(session, run_id, names.INSTANCES, 9) == 0
+        assert count_due(session, ended, names.INSTRUCTIONS, 9) == 0

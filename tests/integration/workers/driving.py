@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -36,6 +37,7 @@ STAGES: dict[Stage, LMStage] = {
     Stage.OUTPUT: output_generator.STAGE,
 }
 MOST_ROUNDS = 200
+_workers = count()
 
 
 def small_job(url: str, **changes: Any) -> JobSpec:
@@ -77,6 +79,7 @@ def a_worker(database_url: str, redis_url: str, *, lease_slack_s: float = 30) ->
     """What a worker process holds."""
     app = make_app(redis_url)
     runtime = Runtime.open(app, database_url, lease_slack_s=lease_slack_s)
+    runtime.worker += f"-{next(_workers)}"  # or two in this process would be taken for one
     try:
         yield runtime
     finally:

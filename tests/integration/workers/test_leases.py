@@ -1,15 +1,12 @@
 """Workers that vanish, come late, are told to stop, or work on a run that was cancelled meanwhile."""
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 
 import psycopg
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 from services.local.postgres import Postgres
 from shared.lm.fake import FakeServer
@@ -36,6 +33,14 @@ from tests.integration.workers.driving import (
 )
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that comes true within seconds."""
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def while_calls_are_under_way(runtime: Runtime, run_id: uuid.UUID, lm: HeldLM, then: Callable[[], object]) -> None:
@@ -137,12 +142,16 @@ def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runti
     def cancel() -> None:
         with runtime.sessions.begin() as session:
             assert end_run(session, run_id, RunState.CANCELLED, "cancelled by a test")
+        context = runtime.context(run_id)
+        assert context is not None
+        until(lambda: runtime.window(context, "base").over)
 
     with FakeServer(lm.respond) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
         while_calls_are_under_way(runtime, run_id, lm, cancel)
 
     assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
+    reconcile(runtime)  # what was claimed ahead was given back
     assert work_in(runtime, run_id, WorkState.READY, WorkState.LEASED) == []
 
 
@@ -200,17 +209,10 @@ def test_answers_outlast_a_database_that_is_away_for_a_moment(
             time.sleep(1)  # the first try to write comes within 0.2 s
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
-    def streamed() -> None:
-        with suppress(OperationalError):  # it could not claim, and left
-            stream(runtime, run_id, names.INSTRUCTIONS)
-
-    with FakeServer(lm.respond) as server:
+    with FakeServer(lm.respond, record=True) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
-        streaming = threading.Thread(target=streamed)
-        streaming.start()
-        lm.wait_for_a_call()
-        be_away()
-        streaming.join()
+        while_calls_are_under_way(runtime, run_id, lm, be_away)
 
-    assert len(rows(runtime, select(Generation.response))) == 2
+    assert len(rows(runtime, select(Generation.id))) == len(server.requests) > 2  # and the stream went on
+    assert set(rows(runtime, select(Generation.attempt))) == {0}
     assert work_in(runtime, run_id, WorkState.LEASED) == []

@@ -1,6 +1,7 @@
+import aiohttp
 import httpx2
 import pytest
-from huggingface_hub.errors import InferenceTimeoutError
+from aiohttp.client_reqrep import ConnectionKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from shared.lm.faults import LONGEST_DETAIL, lm_error, one_line
 from shared.lm.http import StatusError
 
 NO_KEY = ApiKey()
+REFUSED = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +41,15 @@ def test_a_status_has_its_class(status: int, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (httpx2.PoolTimeout("busy"), Fault.OVERLOADED),
-        (httpx2.ConnectTimeout("nobody"), Fault.UNREACHABLE),
-        (httpx2.ConnectError("refused"), Fault.UNREACHABLE),
-        (httpx2.ReadTimeout("slow"), Fault.TIMED_OUT),
+        (aiohttp.ConnectionTimeoutError("nobody"), Fault.UNREACHABLE),
+        (aiohttp.ClientConnectorError(REFUSED, ConnectionRefusedError()), Fault.UNREACHABLE),
+        (aiohttp.ClientConnectorDNSError(REFUSED, OSError()), Fault.UNREACHABLE),
+        (aiohttp.SocketTimeoutError("slow"), Fault.TIMED_OUT),
         (TimeoutError(), Fault.TIMED_OUT),
-        (httpx2.RemoteProtocolError("gone"), Fault.BROKEN_ANSWER),
-        (httpx2.ReadError("reset"), Fault.BROKEN_ANSWER),
-        (httpx2.DecodingError("not gzip"), Fault.BROKEN_ANSWER),
+        (aiohttp.ServerDisconnectedError("gone"), Fault.BROKEN_ANSWER),
+        (aiohttp.ClientOSError("reset"), Fault.BROKEN_ANSWER),
+        (aiohttp.ClientPayloadError("half"), Fault.BROKEN_ANSWER),
+        (aiohttp.InvalidUrlClientError("http:///"), Fault.MISCONFIGURED),
         (httpx2.UnsupportedProtocol("ftp"), Fault.MISCONFIGURED),
         (ValueError("not JSON"), Fault.BROKEN_ANSWER),
         (RecursionError(), Fault.BROKEN_ANSWER),
@@ -56,12 +59,6 @@ def test_a_status_has_its_class(status: int, fault: Fault) -> None:
 )
 def test_an_exception_has_its_class(error: Exception, fault: Fault) -> None:
     assert lm_error(error, "http://x", NO_KEY).fault is fault
-
-
-def test_the_hubs_time_out_is_told_apart_by_its_cause() -> None:
-    error = InferenceTimeoutError("Inference call timed out")
-    error.__cause__ = httpx2.PoolTimeout("busy")
-    assert lm_error(error, "http://x", NO_KEY).fault is Fault.OVERLOADED
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 import hashlib
 
 import pytest
-from jinja2 import UndefinedError
 
 from shared.method.decoding import Decoding
-from shared.method.prompts import PromptError, parse_template, render
+from shared.method.prompts import PromptError, UnrenderableError, parse_template, render
 from shared.method.tasks import Demonstration, DemonstrationKind, Stage, TaskType
 
 FRONT = """\
@@ -45,7 +44,7 @@ def test_what_a_text_holds_is_never_template() -> None:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    with pytest.raises(UndefinedError, match="'instruction' is undefined"):
+    with pytest.raises(UnrenderableError, match="'instruction' is undefined"):
         render(parse_template(FRONT + BODY), ())
 
 
