@@ -23,6 +23,9 @@ from shared.store.runs import RunFinishedError, end_run, find_run, list_runs, ta
 from shared.store.tables.runs import Run, RunState, RunTarget
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
+JudgementNumber = Annotated[
+    int, typer.Option("--judgement", metavar="N", help="which judgement: 0 is the run's own, others are of `rejudge`")
+]
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 
