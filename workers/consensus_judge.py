@@ -42,7 +42,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     instance_ids = [claim.subject for claim in claims]
     with runtime.sessions() as session:
         candidates = records.candidates(session, instance_ids)
-        questions = records.questions(session, instance_ids)
+        subjects = records.subjects(session, instance_ids)
     terms = context.job.terms
     verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
     with runtime.sessions.begin() as session:
@@ -54,9 +54,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         examples = [
             example_row(
                 verdict,
-                claim.task_type,
-                claim.position,
-                questions[claim.subject],
+                subjects[claim.subject],
                 candidates[claim.subject],
                 surplus=claim.task_type in completed,
             )

@@ -12,7 +12,7 @@ from shared.method.consensus import Rule
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
 from shared.store.keys import judgement_key, key
-from shared.store.records import Question
+from shared.store.records import Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
 
 
@@ -53,6 +53,11 @@ def find_judgement(session: Session, run_id: uuid.UUID, run: str, number: int) -
     raise JudgementNotFoundError(run=run, number=number, numbers=", ".join(str(each.number) for each in there))
 
 
+def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | None:
+    """The first of a run's judgements that was made by these terms."""
+    return next((each for each in judgements(session, run_id) if terms_of(each) == terms), None)
+
+
 def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that are compared: a voice that failed, or whose output was rejected, has no part."""
     return [each for each in candidates if each.state == RecordState.ACCEPTED]
@@ -82,28 +87,20 @@ def verdict_row(
     )
 
 
-def example_row(
-    verdict: Verdict,
-    task_type: TaskType,
-    position: int,
-    question: Question,
-    compared: Sequence[Candidate],
-    *,
-    surplus: bool,
-) -> Example:
+def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
     return Example(
         id=key("example", verdict.id),
         run_id=verdict.run_id,
         judgement_id=verdict.judgement_id,
-        task_type=task_type,
-        position=position,
+        task_type=subject.task_type,
+        position=subject.position,
         instance_id=verdict.instance_id,
         verdict_id=verdict.id,
         candidate_id=chosen.id,
-        instruction=question.instruction,
-        input=question.input,
+        instruction=subject.instruction,
+        input=subject.input,
         output=chosen.output,
         surplus=surplus,
     )

@@ -26,6 +26,17 @@ class Question:
     accepted_order: int
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a verdict is on; `position` is its place in the run."""
+
+    instance_id: uuid.UUID
+    task_type: TaskType
+    position: int
+    instruction: str
+    input: str
+
+
 def insert_in_order(session: Session, *rows: Sequence[Base]) -> None:
     """Insert rows, each sequence after the one that its rows refer to."""
     for each in rows:
@@ -58,6 +69,18 @@ def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uui
         .where(Instance.id.in_(instance_ids))
     )
     return {row[0]: Question(*row) for row in rows}
+
+
+def subjects(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Subject]:
+    """What there is to know of each of these instances for an example to be made of it."""
+    rows = session.execute(
+        select(
+            Instance.id, Instance.task_type, Instruction.position, Instruction.text, func.coalesce(Instance.input, "")
+        )
+        .join(Instruction, Instruction.id == Instance.instruction_id)
+        .where(Instance.id.in_(instance_ids))
+    )
+    return {row[0]: Subject(row[0], TaskType(row[1]), *row[2:]) for row in rows}
 
 
 def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Candidate]]:
