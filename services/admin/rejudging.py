@@ -1,22 +1,19 @@
 """`ensemble-instruct rejudge`: decide a run anew from what is stored."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 from sqlalchemy.orm import Session
 
 from services.admin.changes_view import changes_view
 from services.admin.connections import open_session
-from services.admin.console import err, out, print_json, say
+from services.admin.console import out, print_json, progress_bar, say
 from services.admin.jobs import AsJson
-from services.admin.runs import RunName
+from services.admin.runs import NothingJudgedError, RunName
 from services.admin.terms import NewTerms
 from shared.dataset.changes import Change, Changes
-from shared.dataset.rejudging import Told, compare, rejudge
+from shared.dataset.rejudging import compare, rejudge
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
 from shared.method.consensus import Rule
@@ -31,10 +28,6 @@ from shared.store.tables.runs import Run, RunState
 
 class RunStillRunningError(UserError):
     """Run '{name}' is still running, and not all is decided yet. Wait for its end, or cancel it."""
-
-
-class NothingJudgedError(UserError):
-    """Run '{name}' has no verdicts; `ensemble-instruct status {name}` shows how far it came."""
 
 
 class RejudgedAlreadyError(WorldError):
@@ -130,20 +123,13 @@ def _rejudged(session: Session, name: str, new: NewTerms, *, dry_run: bool) -> R
     number = twin.number if twin else judgements(session, run.id)[-1].number + 1 if writes else None
     before = count_wanted(session, judgement_key(run.id))
     targets = {kind: target.target for kind, target in targets_of(session, run.id).items()}
-    with _progress(total) as told:
+    with progress_bar("deciding", total) as told:
         if writes and number is not None:
             changes = rejudge(session, run.id, number, terms, told)
             session.commit()
         else:
             changes = compare(session, run.id, terms, told)
     return Rejudged(run, terms, number, writes, changes, before, targets)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Told]:
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("deciding", total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def _told(result: Rejudged) -> str:

@@ -1,7 +1,7 @@
 """Deciding a run's instances anew from what is stored, with no LM call."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
@@ -9,12 +9,10 @@ from shared.dataset.changes import Changes, Outcome
 from shared.method import consensus
 from shared.method.terms import Terms
 from shared.store import gate, records
-from shared.store.judgements import example_row, judgement_row, usable, verdict_pages, verdict_row
+from shared.store.judgements import Told, example_row, judgement_row, usable, verdict_pages, verdict_row
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, RecordState, Verdict
-
-Told = Callable[[int], None]
 
 
 def compare(session: Session, run_id: uuid.UUID, terms: Terms, told: Told = lambda _: None) -> Changes:

@@ -1,7 +1,7 @@
 """Judgements, and the verdicts and examples that they make: number 0 is the run's own, later ones are asked for."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -14,6 +14,9 @@ from shared.method.terms import Terms
 from shared.store.keys import judgement_key, key
 from shared.store.records import Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
+
+Told = Callable[[int], None]
+"""Called with the number of instances that have just been dealt with."""
 
 
 class JudgementNotFoundError(UserError):
