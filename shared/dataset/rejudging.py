@@ -58,7 +58,8 @@ def _decide_page(session: Session, terms: Terms, number: int | None, page: Seque
         verdicts.append(verdict)
         if verdict.state == RecordState.ACCEPTED:
             examples.append(example_row(verdict, subject, compared, surplus=False))
-    records.insert_in_order(session, verdicts, examples)
+    records.insert_many(session, verdicts)
+    records.insert_many(session, examples)
 
 
 def _before(verdict: Verdict, compared: Sequence[Candidate]) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, inspect, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -42,6 +42,14 @@ def insert_in_order(session: Session, *rows: Sequence[Base]) -> None:
     for each in rows:
         session.add_all(each)
         session.flush()
+
+
+def insert_many(session: Session, rows: Sequence[Base]) -> None:
+    """Insert rows of one kind that nobody looks at again, at half the cost: the session never holds them."""
+    if rows:
+        columns = [column.key for column in inspect(type(rows[0])).column_attrs]
+        values = [{name: vars(row)[name] for name in columns if name in vars(row)} for row in rows]
+        session.execute(insert(type(rows[0])), values)
 
 
 def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> None:
