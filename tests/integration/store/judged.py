@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from shared.job import JobSpec
 from shared.method.tasks import TaskType
 from shared.store import gate
+from shared.store.base import Base
 from shared.store.judgements import example_row, verdict_row
 from shared.store.keys import key, position
-from shared.store.records import insert_in_order, subjects
+from shared.store.records import subjects
 from shared.store.runs import begin_run, end_run, targets_of
 from shared.store.session import Sessions
 from shared.store.tables.records import Candidate, Instance, Instruction, RecordState, Verdict
@@ -37,7 +38,7 @@ def plant_judged(sessions: Sessions, outputs: Sequence[Outputs], name: str = "ju
     claims = take(sessions, run_id, len(outputs))
     with sessions.begin() as session:
         generations = [a_generation(session, claim, response=str(number)) for number, claim in enumerate(claims)]
-        insert_in_order(session, generations)
+        _write(session, *generations)
         for number, (generation, texts) in enumerate(zip(generations, outputs, strict=True)):
             _plant_instance(session, job, run_id, generation.id, number, texts)
         for task_type, target in targets_of(session, run_id).items():
@@ -46,6 +47,11 @@ def plant_judged(sessions: Sessions, outputs: Sequence[Outputs], name: str = "ju
                 gate.mark_surplus(session, run_id, task_type, last)
         end_run(session, run_id, RunState.COMPLETED, "planted")
     return run_id
+
+
+def _write(session: Session, *rows: Base) -> None:
+    session.add_all(rows)
+    session.flush()
 
 
 def _plant_instance(
@@ -74,10 +80,11 @@ def _plant_instance(
         )
         for place, (voice, text) in enumerate(zip(VOICES, texts, strict=True))
     ]
-    insert_in_order(session, [instruction], [instance], candidates)
+    for rows in ([instruction], [instance], candidates):
+        _write(session, *rows)
     decided = job.terms.judge(VOICES, texts)
     verdict: Verdict = verdict_row(run_id, 0, instance_id, candidates, decided, decided.reason)
-    insert_in_order(session, [verdict])
+    _write(session, verdict)
     if verdict.choice_id:
         subject = subjects(session, [instance_id])[instance_id]
-        insert_in_order(session, [example_row(verdict, subject, candidates, surplus=False)])
+        _write(session, example_row(verdict, subject, candidates, surplus=False))
