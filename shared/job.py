@@ -13,6 +13,7 @@ from shared.method.consensus import Rule
 from shared.method.decoding import DecodingOverrides
 from shared.method.filters import InstanceLimits, InstructionLimits
 from shared.method.tasks import TaskType
+from shared.method.terms import Terms
 
 FINGERPRINT_SCHEME = 1
 
@@ -31,6 +32,10 @@ def _line_of_text(text: str) -> str:
 
 Label = Annotated[str, AfterValidator(_line_of_text)]
 """What a person or a server calls something."""
+
+MOST_WEIGHT = 1000
+Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
+"""How much a voice counts in the consensus, against the others' 1."""
 
 
 def _address(url: HttpUrl) -> HttpUrl:
@@ -86,6 +91,7 @@ class ModelSpec(Section):
     endpoints: tuple[Annotated[HttpUrl, AfterValidator(_address)], ...] = Field(min_length=1)
     model: Label | None = None  # its name at the server; without one, whatever the server serves
     licence: Label | None = None  # an SPDX identifier
+    family: Name | None = None  # LMs that are akin tend to agree; those of one family share a vote
     api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     max_in_flight: int = Field(8, ge=1, le=4096)  # calls at once, over all workers
     timeout_s: float = Field(120, gt=0, le=3600)
@@ -138,6 +144,7 @@ class InstanceStage(Section):
         dict[TaskType, Annotated[int, Field(ge=1, le=200)]], _completing({"input_output": 18, "output_only": 15})
     ] = Field({}, validate_default=True)
     reuse: int = Field(1, ge=1)
+    weight: Weight = 1  # of the instance's own output among the voices
 
 
 class Voice(Section):
@@ -147,6 +154,7 @@ class Voice(Section):
     name: Name | None = None  # by default the model's
     prompt: Name | None = None  # by default zero-shot for an instruct LM, few-shot for a vanilla one
     decoding: DecodingOverrides = DecodingOverrides()
+    weight: Weight = 1
 
     @property
     def label(self) -> str:
@@ -196,6 +204,23 @@ class JobSpec(Section):
             return voice.prompt
         instruct = self.models[voice.model].kind is ModelKind.INSTRUCT
         return "output_zero_shot" if instruct else "output_few_shot"
+
+    @property
+    def voices(self) -> dict[str, str]:
+        """The model of each voice, the instance's own first."""
+        return {OWN_VOICE: self.instances.model} | {voice.label: voice.model for voice in self.outputs}
+
+    @property
+    def terms(self) -> Terms:
+        """How the run itself decides between the outputs."""
+        families = {voice: self.models[model].family for voice, model in self.voices.items()}
+        return Terms(
+            rule=self.consensus.rule,
+            threshold=self.consensus.threshold,
+            min_candidates=self.consensus.min_candidates,
+            weights={OWN_VOICE: self.instances.weight} | {voice.label: voice.weight for voice in self.outputs},
+            families={voice: family for voice, family in families.items() if family},
+        )
 
     @property
     def prompt_ids(self) -> dict[str, str]:

@@ -201,6 +201,7 @@ def _cross_faults(job: JobSpec) -> Iterator[tuple[str, str]]:
     yield from unknown
     if not unknown:
         yield from _repeated_voices(job)
+        yield from _one_vote(job)
     voices = 1 + len(job.outputs)
     if job.consensus.rule is not Rule.NONE and voices < 2:
         yield "outputs", "a consensus needs a voice besides the instance's own; or set consensus.rule: none"
@@ -226,6 +227,13 @@ def _unknown_models(job: JobSpec) -> Iterator[tuple[str, str]]:
     for field, model in named.items():
         if model not in job.models:
             yield field, f"there is no model '{model}'; models: {', '.join(sorted(job.models))}"
+
+
+def _one_vote(job: JobSpec) -> Iterator[tuple[str, str]]:
+    family = job.terms.one_family
+    if family and job.consensus.rule is not Rule.NONE:
+        mend = "take `family` from a model, or add a voice of another"
+        yield "outputs", f"every voice is of the family '{family}', which has one vote; {mend}"
 
 
 def _repeated_voices(job: JobSpec) -> Iterator[tuple[str, str]]:

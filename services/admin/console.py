@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -49,6 +51,14 @@ def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
     for column in numbers:
         empty.add_column(column, justify="right")
     return empty
+
+
+@contextmanager
+def progress_bar(doing: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal's stderr, gone when it is full; call what it gives with each number of things done."""
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(doing, total=total)
+        yield lambda done: progress.advance(task, done)
 
 
 def print_json(value: Any) -> None:

@@ -9,9 +9,10 @@ from services.admin.connections import open_engine, open_session
 from services.admin.console import answer, out, print_json, say
 from services.admin.jobs import AsJson
 from services.admin.lineage_tree import lineage_tree
-from services.admin.runs import RunName
+from services.admin.runs import JudgementNumber, RunName
 from shared.dataset.export import ExportFormat
 from shared.dataset.export import export as export_run
+from shared.store.judgements import find_judgement
 from shared.store.lineage import find_record, lineage_of
 from shared.store.migrate import upgrade as upgrade_database
 from shared.store.runs import find_run
@@ -31,13 +32,22 @@ def export(
     run: RunName,
     form: Annotated[ExportFormat, typer.Option("--format", help="the file's format")] = ExportFormat.JSONL,
     folder: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="the folder to write into; by default exports/RUN")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="the folder to write into; by default exports/RUN, with the judgement's number if it is not 0",
+        ),
     ] = None,
+    judgement: JudgementNumber = 0,
 ) -> None:
     """Write a run's examples to a file and print its path."""
     with open_session() as session:
         found = find_run(session, run)
-        path = export_run(session, found.id, found.name, form, folder or Path("exports") / found.name)
+        number = find_judgement(session, found.id, found.name, judgement).number
+        name = f"{found.name}-judgement-{number}" if number else found.name
+        folder = folder or Path("exports") / name
+        path = export_run(session, found.id, found.name, form, folder, judgement=number)
     answer(str(path))
 
 

@@ -20,6 +20,7 @@ from shared.dataset.export import ExportFormat, export
 from shared.errors import WorldError
 from shared.job_file import read_job
 from shared.queue.app import make_app
+from shared.store.keys import judgement_key
 from shared.store.progress import RunProgress
 from shared.store.runs import end_run
 from shared.store.session import make_engine, make_sessions
@@ -68,7 +69,7 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
         path = export(
             session, run.id, run.name, ExportFormat.JSONL, folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
         )
-        examples = select(Example.id).where(Example.run_id == run.id, ~Example.surplus)
+        examples = select(Example.id).where(Example.judgement_id == judgement_key(run.id), ~Example.surplus)
         first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
     out.print(f"\nexported to {path}", markup=False)
     out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
@@ -92,7 +93,7 @@ def _table(session: Session, progress: RunProgress) -> Table:
         select(Example, Verdict, Candidate)
         .join(Verdict, Verdict.id == Example.verdict_id)
         .join(Candidate, Candidate.id == Example.candidate_id)
-        .where(Example.run_id == progress.run_id, ~Example.surplus)
+        .where(Example.judgement_id == judgement_key(progress.run_id), ~Example.surplus)
         .order_by(Example.task_type, Example.position)
     )
     table = Table(title=f"{progress.name}: what was made", show_lines=True)

@@ -70,7 +70,8 @@ def _summary(node: Node) -> str:
                 for column in range(index + 1, len(row))
             )
             how = "exact match" if values["exact_match"] else values["reason"] or "most alike the others"
-            return f"{values['rule']}: {how}; Rouge-L of the pairs: {scores or 'none'}"
+            which = f"judgement {values['judgement']}, " if values["judgement"] else ""
+            return f"{which}{values['rule']}: {how}; Rouge-L of the pairs: {scores or 'none'}"
         case "candidate":
             return f"{values['voice']}: {_short(values['output'] or values['reason'])}"
         case "instance":

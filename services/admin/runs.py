@@ -16,19 +16,26 @@ from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, say, table
 from services.admin.display import Speed, headline, live_view, status_view
 from services.admin.jobs import AsJson
-from shared.errors import WorldError
+from shared.errors import UserError, WorldError
 from shared.method.tasks import TaskType
 from shared.store.progress import RunProgress, run_progress
 from shared.store.runs import RunFinishedError, end_run, find_run, list_runs, targets_of
 from shared.store.tables.runs import Run, RunState, RunTarget
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
+JudgementNumber = Annotated[
+    int, typer.Option("--judgement", metavar="N", help="which judgement: 0 is the run's own, others are of `rejudge`")
+]
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 
 
 class RunFailedError(WorldError):
     """Run {name} failed: {reason}"""
+
+
+class NothingJudgedError(UserError):
+    """Run '{name}' has no verdicts; `ensemble-instruct status {name}` shows how far it came."""
 
 
 @dataclass(frozen=True, slots=True)

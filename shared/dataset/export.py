@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError, WorldError
 from shared.method.tasks import TaskType
+from shared.store.judgements import count_wanted
+from shared.store.keys import judgement_key
 from shared.store.tables.records import Example
 
 ROWS_AT_ONCE = 1000
@@ -28,6 +30,10 @@ class ExportFormat(StrEnum):
 
 class NothingToExportError(UserError):
     """Run '{run}' has no examples yet; `ensemble-instruct status {run}` shows how far it is."""
+
+
+class JudgementEmptyError(UserError):
+    """Judgement {number} of run '{run}' kept no example, so there is nothing to export."""
 
 
 class ExportExistsError(UserError):
@@ -49,22 +55,16 @@ class Row:
     output: str
 
 
-def examples_of(session: Session, run_id: uuid.UUID) -> Iterator[Row]:
-    """A run's examples in their order, without surplus, read in pages: memory stays flat."""
+def examples_of(session: Session, run_id: uuid.UUID, judgement: int = 0) -> Iterator[Row]:
+    """A judgement's examples in their order, without surplus, read in pages: memory stays flat."""
     input_first = case((Example.task_type == TaskType.INPUT_OUTPUT, 0), else_=1)
     rows = session.execute(
         select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output)
-        .where(Example.run_id == run_id, ~Example.surplus)
+        .where(Example.judgement_id == judgement_key(run_id, judgement), ~Example.surplus)
         .order_by(input_first, Example.position)
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     return (Row(row[0], TaskType(row[1]), *row[2:]) for row in rows)
-
-
-def count_examples(session: Session, run_id: uuid.UUID) -> int:
-    """How many examples an export of the run holds."""
-    statement = select(func.count()).where(Example.run_id == run_id, ~Example.surplus)
-    return session.scalar(statement) or 0
 
 
 def _jsonl(rows: Iterable[Row]) -> Iterator[str]:
@@ -89,20 +89,20 @@ WRITERS: dict[ExportFormat, tuple[str, Callable[[Iterable[Row]], Iterator[str]]]
 }
 
 
-def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, out: Path) -> Path:
-    """Write a run's examples into the folder `out` and return the file; it appears only when whole.
+def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, out: Path, *, judgement: int = 0) -> Path:
+    """Write a judgement's examples into the folder `out` and return the file; it appears only when whole.
 
-    Raises `NothingToExportError`, `ExportExistsError`, `ExportFailedError`.
+    Raises `NothingToExportError`, `JudgementEmptyError`, `ExportExistsError`, `ExportFailedError`.
     """
     name, lines = WRITERS[form]
     path = out / name
     if os.path.lexists(path):
         raise ExportExistsError(path=path)
-    if not count_examples(session, run_id):
-        raise NothingToExportError(run=run)
+    if not count_wanted(session, judgement_key(run_id, judgement)):
+        raise JudgementEmptyError(number=judgement, run=run) if judgement else NothingToExportError(run=run)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write(path, lines(examples_of(session, run_id)))
+        _write(path, lines(examples_of(session, run_id, judgement)))
     except (FileExistsError, NotADirectoryError) as error:
         raise ExportFailedError(path=path, reason="something in its path is a file, not a folder") from error
     except OSError as error:

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, exists, func
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
+from shared.store.keys import judgement_key
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import RunTarget
 from shared.store.tables.work import WorkItem, WorkState
@@ -144,14 +145,32 @@ def count_each(session: Session, run_id: uuid.UUID, **added: Sequence[TaskType])
             count(session, run_id, task_type, **amounts)
 
 
-def last_wanted_position(session: Session, run_id: uuid.UUID, task_type: TaskType, target: int) -> int | None:
-    """Where the `target`-th example stands; `None` while there are fewer."""
+def last_wanted_position(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, target: int, *, judgement: int = 0
+) -> int | None:
+    """Where the `target`-th example of a judgement stands; `None` while there are fewer."""
     return session.scalar(
         select(Example.position)
-        .where(Example.run_id == run_id, Example.task_type == task_type)
+        .where(Example.judgement_id == judgement_key(run_id, judgement), Example.task_type == task_type)
         .order_by(Example.position)
         .offset(target - 1)
         .limit(1)
+    )
+
+
+def mark_surplus(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, position: int, *, judgement: int = 0
+) -> None:
+    """A judgement's examples of a type end at `position`: later ones are surplus."""
+    session.execute(
+        update(Example)
+        .where(
+            Example.judgement_id == judgement_key(run_id, judgement),
+            Example.task_type == task_type,
+            Example.position > position,
+        )
+        .values(surplus=True)
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -180,9 +199,4 @@ def complete_target(session: Session, run_id: uuid.UUID, task_type: TaskType, po
         .values(completed_at=func.now())
         .execution_options(synchronize_session=False)
     )  # first, since it waits for whoever is writing examples (records.completed_types)
-    session.execute(
-        update(Example)
-        .where(Example.run_id == run_id, Example.task_type == task_type, Example.position > position)
-        .values(surplus=True)
-        .execution_options(synchronize_session=False)
-    )
+    mark_surplus(session, run_id, task_type, position)

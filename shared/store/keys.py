@@ -11,6 +11,11 @@ def key(*parts: object) -> uuid.UUID:
     return uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
 
 
+def judgement_key(run_id: uuid.UUID, number: int = 0) -> uuid.UUID:
+    """The key of a run's judgement; number 0 is the run's own."""
+    return key("judgement", run_id, number)
+
+
 def position(ordinal: int, offset: int = 0) -> int:
     """Where an instruction stands in its run: by proposal, then by place in the LM's answer."""
     return ordinal * POSITIONS_PER_PROPOSAL + offset

@@ -11,7 +11,7 @@ from shared.errors import UserError
 
 KINDS = {
     "example": "examples",
-    "verdict": "verdicts",
+    "verdict": "lineage.verdicts",  # with what its judgement decided by
     "candidate": "candidates",
     "instance": "instances",
     "instruction": "instructions",
@@ -25,7 +25,8 @@ MIN_PREFIX = 6
 # What a node says of itself; prompts and responses are left to lineage.generations.
 ATTRIBUTES = {
     "example": "run_id, task_type, instruction, input, output, surplus",
-    "verdict": "rule, threshold, state, reason, exact_match, margin, scores, candidate_ids, choice_id",
+    "verdict": "judgement, rule, threshold, min_candidates, weights, families, state, reason, exact_match, margin, "
+    "scores, candidate_ids, choice_id",
     "candidate": "number, voice, output, state, reason",
     "instance": "input, state, reason",
     "instruction": "text, state, reason, max_similarity, most_similar, accepted_order",

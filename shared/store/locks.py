@@ -12,6 +12,12 @@ def lock(session: Session, *name: object) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": _join(name)})
 
 
+def try_lock(session: Session, *name: object) -> bool:
+    """Take the lock of this name until the transaction ends, if nobody has it; returns whether it was free."""
+    statement = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    return bool(session.execute(statement, {"name": _join(name)}).scalar_one())
+
+
 @contextmanager
 def held_by_one(engine: Engine, *name: object) -> Iterator[bool]:
     """Whether this process got the lock of this name, for as long as the block lasts."""

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
+from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
 from shared.store.tables.runs import Model, Run, RunTarget
@@ -128,7 +129,7 @@ def _record_counts(run_id: uuid.UUID) -> dict[Stage, Counted]:
         .where(Candidate.run_id == run_id, Candidate.number > 0),
         Stage.CONSENSUS: select(of_instance, Verdict.state, Verdict.reason, func.count())
         .join(Instance, Instance.id == Verdict.instance_id)
-        .where(Verdict.run_id == run_id),
+        .where(Verdict.judgement_id == judgement_key(run_id)),
     }
 
 

@@ -26,6 +26,17 @@ class Question:
     accepted_order: int
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a verdict is on; `position` is its place in the run."""
+
+    instance_id: uuid.UUID
+    task_type: TaskType
+    position: int
+    instruction: str
+    input: str
+
+
 def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> None:
     """Note what servers said of themselves; what is known already stays as it is."""
     if servers:
@@ -56,6 +67,18 @@ def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uui
         .where(Instance.id.in_(instance_ids))
     )
     return {row[0]: Question(*row) for row in rows}
+
+
+def subjects(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Subject]:
+    """What there is to know of each of these instances for an example to be made of it."""
+    rows = session.execute(
+        select(
+            Instance.id, Instance.task_type, Instruction.position, Instruction.text, func.coalesce(Instance.input, "")
+        )
+        .join(Instruction, Instruction.id == Instance.instruction_id)
+        .where(Instance.id.in_(instance_ids))
+    )
+    return {row[0]: Subject(row[0], TaskType(row[1]), *row[2:]) for row in rows}
 
 
 def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Candidate]]:

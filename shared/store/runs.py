@@ -13,7 +13,8 @@ from shared.errors import UserError
 from shared.job import JobSpec
 from shared.method.prompts import PromptTemplate
 from shared.method.tasks import SeedTask, Stage, TaskType
-from shared.store.keys import key
+from shared.store.judgements import judgement_row
+from shared.store.keys import judgement_key, key
 from shared.store.tables.records import Instance, Instruction, Verdict
 from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed, RunState, RunTarget
 from shared.store.tables.runs import PromptTemplate as PromptRow
@@ -82,6 +83,7 @@ def begin_run(session: Session, new: NewRun) -> Run:
         )
     for task_type, target in new.job.targets.items():
         session.add(RunTarget(run_id=run.id, task_type=task_type, target=target))
+    session.add(judgement_row(run.id, 0, new.job.terms))
     session.flush()
     return run
 
@@ -177,7 +179,7 @@ def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -
         select(Instance.reason).where(Instance.run_id == run_id, Instance.task_type == task_type),
         select(Verdict.reason)
         .join(Instance, Instance.id == Verdict.instance_id)
-        .where(Verdict.run_id == run_id, Instance.task_type == task_type),
+        .where(Verdict.judgement_id == judgement_key(run_id), Instance.task_type == task_type),
         select(WorkItem.fault).where(
             WorkItem.run_id == run_id,
             WorkItem.task_type == task_type,

@@ -32,6 +32,7 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "models.writer.endpoints": (["http://elsewhere"], False),
     "models.writer.model": ("other", True),
     "models.writer.licence": ("mit", True),
+    "models.writer.family": ("llama", True),
     "models.writer.api_key_env": ("KEY", False),
     "models.writer.max_in_flight": (1, False),
     "models.writer.timeout_s": (1, False),
@@ -65,6 +66,7 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "instances.limits.colon_end": (True, True),
     "instances.demonstrations": ({"output_only": 1}, True),
     "instances.reuse": (2, True),
+    "instances.weight": (2, True),
     "outputs.0.model": ("answerer", True),
     "outputs.0.name": ("other", True),
     "outputs.0.prompt": ("own", True),
@@ -72,6 +74,7 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "outputs.0.decoding.top_k": (1, True),
     "outputs.0.decoding.top_p": (0.1, True),
     "outputs.0.decoding.max_new_tokens": (1, True),
+    "outputs.0.weight": (2, True),
     "consensus.rule": ("majority", True),
     "consensus.threshold": (0.5, True),
     "consensus.min_candidates": (3, True),
@@ -169,3 +172,18 @@ def test_the_defaults_are_the_papers() -> None:
 def test_a_voice_is_asked_as_its_model_was_tuned() -> None:
     prompts = [TEMPLATE_JOB.voice_prompt(voice) for voice in TEMPLATE_JOB.outputs]
     assert prompts == ["output_few_shot", "output_zero_shot"]
+
+
+def test_a_run_decides_between_all_voices_alike_by_default() -> None:
+    terms = TEMPLATE_JOB.terms
+    assert terms.weights == {"instance": 1, "writer": 1, "answerer": 1}
+    assert terms.families == {}
+
+
+def test_a_voice_has_its_models_family_and_the_instances_own_has_that_of_its_model() -> None:
+    job = changed("models.writer.family", "llama")
+    assert job.terms.families == {"instance": "llama", "writer": "llama"}
+    weighty = changed("outputs.1.weight", 0.5).model_copy(
+        update={"instances": changed("instances.weight", 3).instances}
+    )
+    assert weighty.terms.weights == {"instance": 3, "writer": 1, "answerer": 0.5}

@@ -122,10 +122,16 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
         ("retry.backoff_s=.inf", "retry.backoff_s (--set): Input should be a finite number"),
         ("instructions.demonstrations.output_only.generated=-1", "instructions.demonstrations.output_only.generated"),
         ("instances.demonstrations.output_only=0", "instances.demonstrations.output_only (--set): Input should be"),
+        ("outputs.0.weight=0", "outputs.0.weight (--set): Input should be greater than 0"),
+        ("outputs.0.weight=.inf", "outputs.0.weight (--set): Input should be a finite number"),
+        ("instances.weight=1001", "instances.weight (--set): Input should be less than or equal to 1000"),
+        ("instances.weight=0.5", None),
+        ("models.writer.family=Llama 2", "models.writer.family (--set): String should match pattern"),
+        ("models.writer.family=llama", None),
         ("outputs.0.prompt=", None),
         ('outputs.0.prompt=""', "outputs.0.prompt (--set): String should match pattern"),
-        ("outputs.0.name=instance", "outputs.0 (line 34): 'instance' is what the instance's own output is called"),
-        ("outputs.1.model=writer", "outputs.1 (line 35): the voice 'writer' speaks twice; give it a `name`"),
+        ("outputs.0.name=instance", "outputs.0 (line 35): 'instance' is what the instance's own output is called"),
+        ("outputs.1.model=writer", "outputs.1 (line 36): the voice 'writer' speaks twice; give it a `name`"),
         ("outputs.1={model: writer, name: again}", "outputs.1 (--set): asks the same model the same thing"),
         ("outputs.1={model: writer, name: again, prompt: output_few_shot}", "outputs.1 (--set): asks the same"),
         ("outputs.1={model: writer, name: again, decoding: {temperature: 1}}", None),
@@ -146,6 +152,13 @@ def test_a_setting_is_checked(tmp_path: Path, override: str, told: str | None) -
     (fault,) = faults(tmp_path, JOB, override)
     assert fault.startswith(told)
     assert "key@" not in fault
+
+
+def test_voices_of_one_family_have_nobody_to_agree_with(tmp_path: Path) -> None:
+    akin = ("models.writer.family=llama", "models.answerer.family=llama")
+    (fault,) = faults(tmp_path, JOB, *akin)
+    assert fault.startswith(f"outputs (line {place_of('outputs:')}): every voice is of the family 'llama', which has")
+    assert read(tmp_path, JOB, *akin, "consensus.rule=none").consensus.rule == "none"
 
 
 def test_no_consensus_needs_no_voice(tmp_path: Path) -> None:

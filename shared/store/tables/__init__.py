@@ -1,7 +1,7 @@
 """Every table, importable from one place."""
 
 from shared.store.base import Base
-from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
+from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Judgement, Verdict
 from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
 from shared.store.tables.work import WorkItem
 
@@ -12,6 +12,7 @@ __all__ = [
     "Generation",
     "Instance",
     "Instruction",
+    "Judgement",
     "Model",
     "PromptTemplate",
     "Run",

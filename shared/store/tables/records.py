@@ -2,7 +2,7 @@
 
 import uuid
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -158,26 +158,50 @@ class Candidate(Base):
     created_at: Mapped[CreatedAt]
 
 
+class Judgement(Base):
+    """One decision on all of a run's instances, by a rule with its parameters: the run's own is number 0.
+
+    `weights` and `families` are by voice; a voice without a family is not named.
+    """
+
+    __tablename__ = "judgements"
+    __table_args__ = (UniqueConstraint("run_id", "number"),)
+
+    id: Mapped[Key]
+    run_id: Mapped[RunId]
+    number: Mapped[int]
+    rule: Mapped[str]
+    threshold: Mapped[float]
+    min_candidates: Mapped[int]
+    weights: Mapped[dict[str, Any]]
+    families: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
+
+
+JudgementId = Annotated[uuid.UUID, mapped_column(ForeignKey("judgements.id"))]
+
+
 class Verdict(Base):
-    """The consensus decision on an instance: the candidates compared, every pair's score, the choice.
+    """A judgement's decision on an instance: the candidates compared, every pair's score, the choice.
 
     `candidate_ids` names the rows and columns of `scores`, in order.
     """
 
     __tablename__ = "verdicts"
     __table_args__ = (
-        UniqueConstraint("instance_id"),
+        UniqueConstraint("judgement_id", "instance_id"),
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
+        CheckConstraint("(state = 'accepted') = (choice_id IS NOT NULL)", name="choice"),
         CheckConstraint(one_of("state", RecordState), name="state"),
-        Index(None, "run_id", "state"),
+        Index(None, "run_id"),
+        Index(None, "instance_id"),
         Index(None, "choice_id"),
     )
 
     id: Mapped[Key]
     run_id: Mapped[RunId]
+    judgement_id: Mapped[JudgementId]
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
-    rule: Mapped[str]
-    threshold: Mapped[float]
     candidate_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     scores: Mapped[list[Any]]
     exact_match: Mapped[bool]
@@ -189,20 +213,22 @@ class Verdict(Base):
 
 
 class Example(Base):
-    """One row of the dataset. A run's examples stand in the order of `position`; those past the target
+    """One row of the dataset. A judgement's examples stand in the order of `position`; those past the target
     are surplus."""
 
     __tablename__ = "examples"
     __table_args__ = (
-        UniqueConstraint("run_id", "task_type", "position"),
+        UniqueConstraint("judgement_id", "task_type", "position"),
         UniqueConstraint("verdict_id"),
         CheckConstraint(one_of("task_type", TaskType), name="task_type"),
+        Index(None, "run_id"),
         Index(None, "instance_id"),
         Index(None, "candidate_id"),
     )
 
     id: Mapped[Key]
     run_id: Mapped[RunId]
+    judgement_id: Mapped[JudgementId]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))

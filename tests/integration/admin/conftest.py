@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -64,6 +64,19 @@ def later_command(bare_command: CommandLine, finished: Finished, monkeypatch: py
 
 
 @pytest.fixture
+def changeable(postgres: Postgres, finished: Finished) -> Finished:
+    """A copy of the run that has ended, for a test to change."""
+    return replace(finished, database_url=clone(postgres, finished.database_url.rpartition("/")[2]))
+
+
+@pytest.fixture
+def changing_command(bare_command: CommandLine, changeable: Finished, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line with the database of that copy."""
+    monkeypatch.setenv("DATABASE_URL", changeable.database_url)
+    return bare_command
+
+
+@pytest.fixture
 def doomed_command(
     bare_command: CommandLine, untouched_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[CommandLine]:
@@ -80,11 +93,11 @@ def untouched_url(postgres: Postgres) -> str:
     return clone(postgres)
 
 
-def clone(postgres: Postgres) -> str:
-    """The address of a new migrated database; it goes with the server."""
+def clone(postgres: Postgres, template: str = "migrated") -> str:
+    """The address of a new database, migrated or like another one; it goes with the server."""
     name = f"clone_{uuid.uuid4().hex}"
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return postgres.url_of(name)
 
 

@@ -22,7 +22,7 @@ from shared.store.session import (
     ping,
 )
 
-VIEWS = ["candidates", "edges", "examples", "generations", "rejections", "seed_tasks"]
+VIEWS = ["candidates", "edges", "examples", "generations", "judgements", "rejections", "seed_tasks", "verdicts"]
 
 
 def downgrade(engine: Engine) -> None:

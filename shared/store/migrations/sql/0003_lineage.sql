@@ -29,18 +29,20 @@ COMMENT ON SCHEMA lineage IS 'Where each example came from. Stable: what stands 
 
 CREATE VIEW lineage.examples AS
 SELECT
-  e.id, e.run_id, r.name AS run, e.task_type, e.position, e.instruction, e.input, e.output, e.surplus,
-  v.rule, v.threshold, v.exact_match, v.margin, cardinality(v.candidate_ids) AS candidates, v.scores,
+  e.id, e.run_id, r.name AS run, j.number AS judgement, e.task_type, e.position, e.instruction, e.input, e.output,
+  e.surplus, j.rule, j.threshold, v.exact_match, v.margin, cardinality(v.candidate_ids) AS candidates, v.scores,
   c.voice AS chosen_voice, m.name AS chosen_model,
   e.verdict_id, e.candidate_id, e.instance_id, n.instruction_id, e.created_at
 FROM examples e
 JOIN runs r ON r.id = e.run_id
+JOIN judgements j ON j.id = e.judgement_id
 JOIN verdicts v ON v.id = e.verdict_id
 JOIN candidates c ON c.id = e.candidate_id
 JOIN instances n ON n.id = e.instance_id
 JOIN generations g ON g.id = c.generation_id
 JOIN models m ON m.id = g.model_id;
 COMMENT ON VIEW lineage.examples IS 'The dataset: one row an example, with how its output was chosen.';
+COMMENT ON COLUMN lineage.examples.judgement IS 'The judgement that kept it: 0 is the run''s own, later ones are of `rejudge`. An instance may be an example of each.';
 COMMENT ON COLUMN lineage.examples.position IS 'The example''s place in its run: examples are kept in this order up to the target.';
 COMMENT ON COLUMN lineage.examples.surplus IS 'Whether it came after the target was met, and is left out of exports.';
 COMMENT ON COLUMN lineage.examples.scores IS 'Stemmed Rouge-L F1 of each pair of candidates, in the candidates'' order.';
@@ -63,27 +65,58 @@ COMMENT ON VIEW lineage.generations IS 'Every LM call: what was sent, to whom, a
 CREATE VIEW lineage.candidates AS
 SELECT
   c.id, c.run_id, c.instance_id, c.number, c.voice, m.name AS model, c.output, c.state, c.reason,
-  v.choice_id IS NOT DISTINCT FROM c.id AND v.state = 'accepted' AS chosen, c.generation_id, c.created_at
+  coalesce(0 = ANY (chosen.judgements), false) AS chosen, coalesce(chosen.judgements, '{}') AS chosen_in,
+  c.generation_id, c.created_at
 FROM candidates c
 LEFT JOIN generations g ON g.id = c.generation_id
 LEFT JOIN models m ON m.id = g.model_id
-LEFT JOIN verdicts v ON v.instance_id = c.instance_id;
-COMMENT ON VIEW lineage.candidates IS 'Every voice''s output for every instance, chosen or not.';
+CROSS JOIN LATERAL (
+  SELECT array_agg(j.number ORDER BY j.number) AS judgements
+  FROM verdicts v JOIN judgements j ON j.id = v.judgement_id WHERE v.choice_id = c.id
+) chosen;
+COMMENT ON VIEW lineage.candidates IS 'Every voice''s output for every instance, chosen or not, once.';
+COMMENT ON COLUMN lineage.candidates.chosen IS 'Whether the run''s own judgement, number 0, chose it.';
+COMMENT ON COLUMN lineage.candidates.chosen_in IS 'The numbers of all judgements that chose it.';
+
+CREATE VIEW lineage.judgements AS
+SELECT
+  j.id, j.run_id, r.name AS run, j.number AS judgement, j.rule, j.threshold, j.min_candidates, j.weights, j.families,
+  j.created_at
+FROM judgements j JOIN runs r ON r.id = j.run_id;
+COMMENT ON VIEW lineage.judgements IS 'What each judgement of a run decided by: 0 is the run''s own, later ones are of `rejudge`.';
+COMMENT ON COLUMN lineage.judgements.weights IS 'How much each voice counts.';
+COMMENT ON COLUMN lineage.judgements.families IS 'The family of each voice that has one; voices of a family share a vote.';
+
+CREATE VIEW lineage.verdicts AS
+SELECT
+  v.id, v.run_id, r.name AS run, j.number AS judgement, n.task_type, v.instance_id, n.instruction_id,
+  j.rule, j.threshold, j.min_candidates, j.weights, j.families,
+  v.candidate_ids, v.scores, v.exact_match, v.margin, v.choice_id, c.voice AS chosen_voice, v.state, v.reason,
+  v.created_at
+FROM verdicts v
+JOIN runs r ON r.id = v.run_id
+JOIN judgements j ON j.id = v.judgement_id
+JOIN instances n ON n.id = v.instance_id
+LEFT JOIN candidates c ON c.id = v.choice_id;
+COMMENT ON VIEW lineage.verdicts IS 'Every decision on an instance: the scores, the rule with its parameters, the choice or the reason.';
+COMMENT ON COLUMN lineage.verdicts.candidate_ids IS 'The candidates that were compared: the rows and columns of the scores, in order.';
 
 CREATE VIEW lineage.rejections AS
-SELECT run_id, 'instruction' AS kind, id, task_type, reason, text AS content, created_at
+SELECT run_id, 0 AS judgement, 'instruction' AS kind, id, task_type, reason, text AS content, created_at
 FROM instructions WHERE state = 'rejected'
 UNION ALL
-SELECT n.run_id, 'instance', n.id, n.task_type, n.reason, i.text, n.created_at
+SELECT n.run_id, 0, 'instance', n.id, n.task_type, n.reason, i.text, n.created_at
 FROM instances n JOIN instructions i ON i.id = n.instruction_id WHERE n.state = 'rejected'
 UNION ALL
-SELECT c.run_id, 'candidate', c.id, n.task_type, c.reason, c.output, c.created_at
+SELECT c.run_id, 0, 'candidate', c.id, n.task_type, c.reason, c.output, c.created_at
 FROM candidates c JOIN instances n ON n.id = c.instance_id WHERE c.state = 'rejected'
 UNION ALL
-SELECT v.run_id, 'verdict', v.id, n.task_type, v.reason, i.text, v.created_at
-FROM verdicts v JOIN instances n ON n.id = v.instance_id JOIN instructions i ON i.id = n.instruction_id
+SELECT v.run_id, j.number, 'verdict', v.id, n.task_type, v.reason, i.text, v.created_at
+FROM verdicts v JOIN judgements j ON j.id = v.judgement_id JOIN instances n ON n.id = v.instance_id
+JOIN instructions i ON i.id = n.instruction_id
 WHERE v.state = 'rejected';
 COMMENT ON VIEW lineage.rejections IS 'Everything that was left out, with its reason.';
+COMMENT ON COLUMN lineage.rejections.judgement IS 'Of a verdict, the judgement that made it; 0, the run''s own, of all else.';
 
 CREATE VIEW lineage.seed_tasks AS
 SELECT id, source_id, name, task_type, instruction, instances, is_classification FROM seed_tasks;

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-SQL = Path(__file__).parents[1] / "sql" / "0002_lineage.sql"
+SQL = Path(__file__).parents[1] / "sql" / "0003_lineage.sql"
 
 
 def upgrade() -> None:

@@ -1,0 +1,75 @@
+"""Deciding a run's instances anew from what is stored, with no LM call."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from shared.dataset.changes import Changes, Outcome
+from shared.method import consensus
+from shared.method.terms import Terms
+from shared.store import gate, records
+from shared.store.copying import insert_rows
+from shared.store.judgements import Told, example_row, judgement_row, usable, verdict_pages, verdict_row
+from shared.store.keys import judgement_key
+from shared.store.runs import targets_of
+from shared.store.tables.records import Candidate, RecordState, Verdict
+
+
+def compare(session: Session, run_id: uuid.UUID, terms: Terms, told: Told = lambda _: None) -> Changes:
+    """What these terms would change of the run's own judgement; `told` is called with each page's instances."""
+    return _decide(session, run_id, terms, None, told)
+
+
+def rejudge(session: Session, run_id: uuid.UUID, number: int, terms: Terms, told: Told = lambda _: None) -> Changes:
+    """Write a judgement of this number beside the run's own; the caller commits. Returns what it changes.
+
+    The instances are those on which the run itself decided. As in the run, the first examples of a type up to
+    its target are wanted, and later ones surplus.
+    """
+    session.add(judgement_row(run_id, number, terms))
+    session.flush()
+    changes = _decide(session, run_id, terms, number, told)
+    for task_type, target in targets_of(session, run_id).items():
+        last = gate.last_wanted_position(session, run_id, task_type, target.target, judgement=number)
+        if last is not None:
+            gate.mark_surplus(session, run_id, task_type, last, judgement=number)
+    return changes
+
+
+def _decide(session: Session, run_id: uuid.UUID, terms: Terms, number: int | None, told: Told) -> Changes:
+    changes = Changes()
+    for page in verdict_pages(session, judgement_key(run_id)):
+        _decide_page(session, terms, number, page, changes)
+        told(len(page))
+    return changes
+
+
+def _decide_page(session: Session, terms: Terms, number: int | None, page: Sequence[Verdict], changes: Changes) -> None:
+    ids = [verdict.instance_id for verdict in page]
+    candidates, subjects = records.candidates(session, ids), records.subjects(session, ids)
+    verdicts, examples = [], []
+    for first in page:
+        subject, compared = subjects[first.instance_id], usable(candidates[first.instance_id])
+        decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+        changes.add(subject, _before(first, compared), _after(decided, compared))
+        if number is None:
+            continue
+        verdict = verdict_row(first.run_id, number, first.instance_id, compared, decided, decided.reason)
+        verdicts.append(verdict)
+        if verdict.state == RecordState.ACCEPTED:
+            examples.append(example_row(verdict, subject, compared, surplus=False))
+    insert_rows(session, verdicts)
+    insert_rows(session, examples)
+
+
+def _before(verdict: Verdict, compared: Sequence[Candidate]) -> Outcome:
+    return _outcome(next((each for each in compared if each.id == verdict.choice_id), None), verdict.reason)
+
+
+def _after(decided: consensus.Judgement, compared: Sequence[Candidate]) -> Outcome:
+    return _outcome(None if decided.choice is None else compared[decided.choice], decided.reason)
+
+
+def _outcome(chosen: Candidate | None, reason: str | None) -> Outcome:
+    return Outcome(chosen.voice, chosen.output, None) if chosen else Outcome(None, None, reason)

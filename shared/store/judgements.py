@@ -1,0 +1,141 @@
+"""Judgements, and the verdicts and examples that they make: number 0 is the run's own, later ones are asked for."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from shared.errors import UserError
+from shared.method import consensus
+from shared.method.consensus import Rule
+from shared.method.tasks import TaskType
+from shared.method.terms import Terms
+from shared.store.keys import judgement_key, key
+from shared.store.records import Subject
+from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
+
+Told = Callable[[int], None]
+"""Called with the number of instances that have just been dealt with."""
+
+
+class JudgementNotFoundError(UserError):
+    """Run '{run}' has no judgement {number}; it has {numbers}."""
+
+
+def judgement_row(run_id: uuid.UUID, number: int, terms: Terms) -> Judgement:
+    """A judgement to be written."""
+    return Judgement(
+        id=judgement_key(run_id, number),
+        run_id=run_id,
+        number=number,
+        rule=terms.rule,
+        threshold=terms.threshold,
+        min_candidates=terms.min_candidates,
+        weights=dict(terms.weights),
+        families=dict(terms.families),
+    )
+
+
+def terms_of(row: Judgement) -> Terms:
+    """What a judgement decides by."""
+    return Terms(Rule(row.rule), row.threshold, row.min_candidates, row.weights, row.families)
+
+
+def judgements(session: Session, run_id: uuid.UUID) -> Sequence[Judgement]:
+    """A run's judgements, its own first."""
+    return session.scalars(select(Judgement).where(Judgement.run_id == run_id).order_by(Judgement.number)).all()
+
+
+def find_judgement(session: Session, run_id: uuid.UUID, run: str, number: int) -> Judgement:
+    """A run's judgement of this number. Raises `JudgementNotFoundError`."""
+    there = judgements(session, run_id)
+    for each in there:
+        if each.number == number:
+            return each
+    raise JudgementNotFoundError(run=run, number=number, numbers=", ".join(str(each.number) for each in there))
+
+
+def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | None:
+    """The first of a run's judgements that was made by these terms."""
+    return next((each for each in judgements(session, run_id) if terms_of(each) == terms), None)
+
+
+def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that are compared: a voice that failed, or whose output was rejected, has no part."""
+    return [each for each in candidates if each.state == RecordState.ACCEPTED]
+
+
+def verdict_row(
+    run_id: uuid.UUID,
+    number: int,
+    instance_id: uuid.UUID,
+    compared: Sequence[Candidate],
+    decided: consensus.Judgement,
+    reason: str | None,
+) -> Verdict:
+    """What was decided on an instance, between the candidates that were compared, to be written."""
+    return Verdict(
+        id=key("verdict", instance_id, number),
+        run_id=run_id,
+        judgement_id=judgement_key(run_id, number),
+        instance_id=instance_id,
+        candidate_ids=[each.id for each in compared],
+        scores=[list(row) for row in decided.scores],
+        exact_match=decided.exact_match,
+        margin=decided.margin,
+        choice_id=None if decided.choice is None else compared[decided.choice].id,
+        state=RecordState.REJECTED if reason else RecordState.ACCEPTED,
+        reason=reason,
+    )
+
+
+def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
+    """The example that an accepting verdict makes, to be written."""
+    chosen = next(each for each in compared if each.id == verdict.choice_id)
+    return Example(
+        id=key("example", verdict.id),
+        run_id=verdict.run_id,
+        judgement_id=verdict.judgement_id,
+        task_type=subject.task_type,
+        position=subject.position,
+        instance_id=verdict.instance_id,
+        verdict_id=verdict.id,
+        candidate_id=chosen.id,
+        instruction=subject.instruction,
+        input=subject.input,
+        output=chosen.output,
+        surplus=surplus,
+    )
+
+
+def verdict_pages(session: Session, judgement_id: uuid.UUID, size: int = 500) -> Iterator[Sequence[Verdict]]:
+    """A judgement's verdicts by their instances' keys; what a page held is let go, so memory stays flat."""
+    last = uuid.UUID(int=0)
+    while True:
+        page = session.scalars(
+            select(Verdict)
+            .where(Verdict.judgement_id == judgement_id, Verdict.instance_id > last)
+            .order_by(Verdict.instance_id)
+            .limit(size)
+        ).all()
+        if not page:
+            return
+        last = page[-1].instance_id
+        yield page
+        session.expunge_all()
+
+
+def count_verdicts(session: Session, judgement_id: uuid.UUID) -> int:
+    """How many instances a judgement has decided on."""
+    return session.scalar(select(func.count()).where(Verdict.judgement_id == judgement_id)) or 0
+
+
+def count_wanted(session: Session, judgement_id: uuid.UUID) -> dict[TaskType, int]:
+    """How many examples a judgement made of each type, those past the target left out."""
+    rows = session.execute(
+        select(Example.task_type, func.count())
+        .where(Example.judgement_id == judgement_id, ~Example.surplus)
+        .group_by(Example.task_type)
+    )
+    return {TaskType(task_type): count for task_type, count in rows}
