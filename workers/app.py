@@ -36,6 +36,7 @@ except EnsembleInstructError as error:
 _runtimes: list[Runtime] = []
 _reconcilers: list[Thread] = []
 
+LINGER_S = 1.0  # how long a stream without work waits for some: a message for each would cost more
 RECONCILER_PATIENCE_S = 10.0  # how long a round under way may take to end
 
 
@@ -95,7 +96,7 @@ def _stream(run_id: str, queue: str, stage: LMStage, model_of: Stage) -> None:
     if context is None:
         return
     model = _model(context, queue, model_of)
-    stream = Stream(_runtime(), context, stage, queue, model, SystemRandom())
+    stream = Stream(_runtime(), context, stage, queue, model, SystemRandom(), LINGER_S)
     _runtime().loop.run(stream.run())
 
 

@@ -22,6 +22,10 @@ LEASE_S = 60
 
 def judge_all(runtime: Runtime, context: RunContext) -> None:
     """Give a verdict on every instance whose voices have all spoken."""
+    runtime.judges.do(context.run_id, lambda: _judge_all(runtime, context))
+
+
+def _judge_all(runtime: Runtime, context: RunContext) -> None:
     while not runtime.stopping.is_set():
         with runtime.sessions.begin() as session:
             claims = work.claim(

@@ -33,6 +33,10 @@ MOST_PROPOSALS = 256
 
 def advance(runtime: Runtime, context: RunContext) -> None:
     """Bring every task type of a run as far as it can go without another LM call."""
+    runtime.gates.do(context.run_id, lambda: _advance(runtime, context))
+
+
+def _advance(runtime: Runtime, context: RunContext) -> None:
     for task_type in context.job.targets:
         while _advance_once(runtime, context, task_type):
             pass

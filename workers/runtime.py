@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from os import getpid
 from typing import Any, Protocol, TypeVar
 
+import uvloop
 from celery import Celery
 from sqlalchemy import Engine
 
 from shared.lm.connect import connect
 from shared.lm.protocol import LanguageModel
+from shared.queue import names
 from shared.store.loading import RunContext, load_run
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
 from workers.novelty_indexes import NoveltyIndexes
+from workers.turns import OneAtATime
 from workers.windows import CallWindow
 
 T = TypeVar("T")
@@ -39,7 +42,7 @@ class EventLoop:
     """One event loop in a thread of its own: LM clients belong to one loop, Celery's tasks to many threads."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="lm-calls", daemon=True)
         self._thread.start()
@@ -72,6 +75,8 @@ class Runtime:
     loop: EventLoop = field(default_factory=EventLoop)
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
     streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # by run and queue; the loop's alone
+    judges: OneAtATime = field(default_factory=OneAtATime)
+    gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str], LanguageModel] = field(default_factory=dict)
@@ -122,9 +127,14 @@ class Runtime:
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
-        """Tell this process's own streams that there is work; returns the queues that none of them works on."""
+        """Tell this process's own streams and judge that there is work; returns the queues that none works on."""
         self.loop.soon(self._wake, run_id, queues)
-        return {queue for queue in queues if (run_id, queue) not in self.streams}
+        judged = names.CONSENSUS in queues and self.judges.ask_again(run_id)
+        return {
+            queue
+            for queue in queues
+            if (run_id, queue) not in self.streams and not (judged and queue == names.CONSENSUS)
+        }
 
     def _wake(self, run_id: uuid.UUID, queues: Collection[str]) -> None:
         for queue in queues:

@@ -40,7 +40,7 @@ FLUSH_S = 0.2  # how long an answer waits for others before it is written, at mo
 AHEAD_S = 0.5  # for how long the work claimed ahead should last
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
-IDLE_LOOKS = 2  # how often in a row for nothing, before it leaves its thread to others
+WAIT_FOR_ROOM_S = 1.0  # how long it waits for room in a window that others fill, before it leaves its thread
 TURN_S = 30.0  # after which a stream makes room for other runs', if there are any
 DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long a stream waits for a database that restarts
 DATABASE_TROUBLE = (database.OperationalError, database.InterfaceError, database.TimeoutError)
@@ -56,6 +56,7 @@ class Stream:
     queue: str
     model: str
     chance: Random
+    linger_s: float = 0  # how long to wait for work when there is none, before it leaves its thread to others
     window: CallWindow = field(init=False)
     lm: LanguageModel = field(init=False)
     _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
@@ -136,7 +137,8 @@ class Stream:
 
     async def _feed(self) -> None:
         """Claim and render work before it is needed."""
-        turn_ends, idle_looks = time.monotonic() + TURN_S, 0
+        turn_ends = time.monotonic() + TURN_S
+        busy = time.monotonic()  # when it last had something to do
         while not (self.runtime.stopping.is_set() or self.window.over):
             if time.monotonic() >= turn_ends:
                 if await self._patiently(self._do_others_wait):
@@ -146,14 +148,21 @@ class Stream:
             wanted = self._appetite()
             if wanted and await self._refill(wanted) == wanted:
                 continue
-            idle_looks = 0 if self.held or self._outcomes else idle_looks + 1
-            if idle_looks and (idle_looks > IDLE_LOOKS or not await self._patiently(self._is_due, self.queue)):
+            if self.held or self._outcomes:
+                busy = time.monotonic()
+            elif await self._has_waited(time.monotonic() - busy):
                 return
             await asyncio.sleep(LOOK_AGAIN_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._look.wait()
             await self._give_back(before=time.monotonic() - self.runtime.lease_slack_s / 2)
+
+    async def _has_waited(self, idle_s: float) -> bool:
+        """Whether a stream with nothing to do has waited long enough for work, or for room to do it."""
+        if idle_s < self.linger_s:
+            return False
+        return idle_s >= WAIT_FOR_ROOM_S or not await self._patiently(self._is_due, self.queue)
 
     def _ahead(self) -> int:
         """How many calls will be sent before more work can have been claimed and rendered, with time to spare."""

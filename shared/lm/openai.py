@@ -43,7 +43,8 @@ class OpenAIClient:
         body = request_body(call, served.model_id)
         path = f"{self._prefix}/{'chat/completions' if call.chat else 'completions'}"
         while True:
-            sent = {name: value for name, value in body.items() if name not in self._left_out(body)}
+            left_out = self._left_out(body)
+            sent = {name: value for name, value in body.items() if name not in left_out}
             try:
                 return completion(await self._http.post(path, sent), chat=call.chat)
             except StatusError as refused:

@@ -114,7 +114,9 @@ def render(template: PromptTemplate, demonstrations: Sequence[Demonstration], **
 
 @lru_cache(maxsize=256)
 def _compiled(body: str) -> Template:
-    return _ENVIRONMENT.from_string(body)
+    template = _ENVIRONMENT.from_string(body)
+    template.globals = dict(template.globals)  # a ChainMap, which took longer to read than the prompt to write
+    return template
 
 
 @lru_cache(maxsize=256)

@@ -7,8 +7,9 @@ away, by the database's clock; so a result is written once, whoever else believe
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
@@ -122,19 +123,20 @@ def claim(
         .cte("ready")
         .prefix_with("MATERIALIZED")  # run once: run again, it would lock further rows
     )
-    rows = session.scalars(
+    token = uuid.uuid4()
+    rows = session.execute(
         update(WorkItem)
         .where(WorkItem.id.in_(select(ready.c.id)))
         .values(
             state=WorkState.LEASED,
-            lease_token=uuid.uuid4(),
+            lease_token=token,
             lease_expires_at=func.now() + seconds(lease_s),
             worker=worker,
         )
-        .returning(WorkItem)
+        .returning(*_OF_A_CLAIM)
         .execution_options(synchronize_session=False)
     )
-    return sorted((_claim(row) for row in rows), key=lambda held: (held.position, held.task_type))
+    return sorted((_claim(row, token) for row in rows), key=lambda held: (held.position, held.task_type))
 
 
 def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int:
@@ -153,25 +155,19 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _claim(row: WorkItem) -> Claim:
-    if row.lease_token is None:
-        raise RuntimeError(f"work item {row.id} was claimed without a token")
+_OF_A_CLAIM = (
+    *(WorkItem.id, WorkItem.run_id, WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.model),
+    *(WorkItem.voice, WorkItem.instruction_id, WorkItem.instance_id),
+    *(WorkItem.failures, WorkItem.timeouts, WorkItem.overloads, WorkItem.crashes),
+)
+
+
+def _claim(row: Row[*tuple[Any, ...]], token: uuid.UUID) -> Claim:
+    values = row._asdict()
     return Claim(
-        id=row.id,
-        run_id=row.run_id,
-        stage=Stage(row.stage),
-        task_type=TaskType(row.task_type),
-        position=row.position,
-        model=row.model,
-        voice=row.voice,
-        instruction_id=row.instruction_id,
-        instance_id=row.instance_id,
+        **{**values, "stage": Stage(row.stage), "task_type": TaskType(row.task_type)},
         attempt=row.failures + row.timeouts + row.overloads + row.crashes,
-        failures=row.failures,
-        timeouts=row.timeouts,
-        overloads=row.overloads,
-        crashes=row.crashes,
-        token=row.lease_token,
+        token=token,
     )
 
 
