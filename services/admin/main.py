@@ -5,7 +5,7 @@ import sys
 import structlog
 import typer
 
-from services.admin import agreement, data, jobs, local, rejudging, runs, seeds
+from services.admin import agreement, consensus, data, jobs, local, novelty, rejudging, runs, seeds
 from services.admin.demo import demo
 from services.admin.failures import TELLABLE, UnreadableArgumentError, tell
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for module in (jobs, seeds, runs, data, rejudging, agreement):
+for module in (jobs, seeds, runs, data, rejudging, agreement, novelty, consensus):
     module.register(app)
 app.add_typer(local.app, name="local")
 app.add_typer(data.database, name="db")

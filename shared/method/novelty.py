@@ -12,8 +12,7 @@ The k-th repetition of a word counts as a word of its own, so that words are sha
 """
 
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -25,12 +24,14 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
+from shared.method.postings import Postings
 from shared.method.rouge import Symbols, number_words, symbols, words
 
 _LONGEST = 1023  # words; longer texts are bounded as if they had so many, and scored as they are
 _NEVER = 1 << 30  # more common words than any two texts have
 _FEW = 64  # records that are compared sooner than thought about
-_LEVELS = (0.7, 0.55, 0.45, 0.35, 0.25, 0.15)  # where to look for the few highest bounds, without sorting
+_SOME = 4  # as many likely records are looked at as are compared
+_SAMPLE = 1 << 14  # records
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Novelty:
 
 class _Query(NamedTuple):
     text: Symbols
-    postings: "list[array[int]]"  # the ascending records of each of its known words, the rarest word first
+    terms: Sequence[int]  # those that any record has, the rarest first
 
 
 class NoveltyIndex:
@@ -71,7 +72,7 @@ class NoveltyIndex:
         self.threshold = threshold
         self._least_common = lru_cache(maxsize=_LONGEST)(partial(least_common, threshold))
         self._numbers = number_words()
-        self._postings: defaultdict[int, array[int]] = defaultdict(partial(array, "I"))
+        self._postings = Postings()
         self._keys: list[str] = []
         self._texts: list[Symbols] = []
         self._lengths = array("H")
@@ -84,9 +85,8 @@ class NoveltyIndex:
     def add(self, key: str, text: str) -> None:
         """Make `text` known under `key`."""
         with self._lock:
-            numbers = [self._numbers[word] for word in words(text)]
-            for term in _terms(numbers):
-                self._postings[term].append(len(self._keys))
+            numbers = list(map(self._numbers.__getitem__, words(text)))
+            self._postings.add(_terms(numbers))
             self._texts.append(symbols(numbers))
             self._lengths.append(min(len(numbers), _LONGEST))
             self._keys.append(key)
@@ -95,7 +95,7 @@ class NoveltyIndex:
         """The most similar known text if it scores above the threshold, the earliest of equals; else none."""
         with self._lock:
             query = self._query(text)
-            records = self._suspects(query)
+            records = self._suspects(query, self._least_common(len(query.text)))
             if not records:
                 return None
             scores = self._scores(query, records)
@@ -127,34 +127,60 @@ class NoveltyIndex:
     def _query(self, text: str) -> _Query:
         unknown = len(self._numbers)
         numbers = [self._numbers.get(word, unknown) for word in words(text)]
-        postings = [posting for term in _terms(numbers) if (posting := self._postings.get(term))]
-        return _Query(symbols(numbers), sorted(postings, key=len))
+        return _Query(symbols(numbers), self._postings.rarest_first(_terms(numbers)))
 
-    def _suspects(self, query: _Query) -> list[int]:
-        """Records in order of insertion, among them all that score above the threshold."""
-        least = self._least_common(len(query.text))
-        known, fewest = len(query.postings), int(least.min())
+    def _suspects(self, query: _Query, least: NDArray[np.int32]) -> list[int]:
+        """Records in order of insertion, among them all that have the `least` words in common with the query."""
+        known, fewest = len(query.terms), int(least.min())
         if known < fewest:
             return []
         probes = min(known - fewest + 2, known)
-        met = self._met(query, probes)
+        met = self._postings.count(query.terms[:probes])
         records = np.flatnonzero(met >= fewest - (known - probes)).astype(np.uintc)
-        return _with_enough(query.postings, probes, records, met[records], least[self._bounded_lengths()[records]])
+        return self._with_enough(query.terms[probes:], records, met[records], least[self._bounded_lengths()[records]])
+
+    def _with_enough(
+        self,
+        others: Sequence[int],
+        records: NDArray[np.uintc],
+        met: NDArray[np.unsignedinteger],
+        least: NDArray[np.int32],
+    ) -> list[int]:
+        """Those of `records` that can have as many of the words as they need.
+
+        `met` says how many of the query's words but the `others` each record has, `least` how many of all it
+        needs. While many records are left, the others are looked up in turn.
+        """
+        for unprobed, term in zip(range(len(others), -1, -1), [*others, None], strict=True):
+            enough = met >= least - unprobed
+            records, met, least = records[enough], met[enough], least[enough]
+            if term is None or len(records) <= _FEW:
+                break
+            met += self._postings.having(term, records)
+        return list(records.tolist())
 
     def _promising(self, query: _Query, k: int) -> list[int]:
-        """Records in order of insertion, among them the `k` best of those that score above 0."""
-        lengths = self._bounded_lengths() + min(max(len(query.text), 1), _LONGEST)
-        bounds = 2 * np.divide(self._met(query, len(query.postings)), lengths, dtype=np.float32)
-        scores = np.sort(self._scores(query, _highest(bounds, max(k, _FEW))))
-        floor = scores[-k] * (1 - 1e-6) if len(scores) >= k > 0 else 0.0  # the bounds have 24 bits
-        return np.flatnonzero(bounds >= floor if floor else bounds > 0).tolist()
+        """Records in order of insertion, among them the `k` best of those that score above 0.
 
-    def _met(self, query: _Query, probes: int) -> NDArray[np.unsignedinteger]:
-        """For each record, how many of the query's `probes` rarest words it has."""
-        met = np.zeros(len(self._keys), np.min_scalar_type(len(query.postings)))
-        for posting in query.postings[:probes]:
-            met[np.frombuffer(posting, np.uintc).astype(np.intp)] += 1
-        return met
+        The k-th best of some that have much in common with the query is a floor for all others. Even a record
+        with no word of its own needs some number of common words to reach it.
+        """
+        length = min(max(len(query.text), 1), _LONGEST)
+        met = self._postings.count(query.terms)
+        likely = _with_most(met, _SOME * max(k, _FEW))
+        bounds = self._bounds(met, likely, length)
+        if len(likely) > max(k, _FEW):
+            likely = likely[np.argpartition(bounds, -max(k, _FEW))[-max(k, _FEW) :]]
+        scores = np.sort(self._scores(query, likely.tolist()))
+        floor = scores[-k] * (1 - 1e-6) if len(scores) >= k > 0 else 0.0  # the bounds have 24 bits
+        records = np.flatnonzero(met >= max(floor * length / (2 - floor), 1))
+        return list(records[self._bounds(met, records, length) >= floor].tolist())
+
+    def _bounds(self, met: NDArray[np.unsignedinteger], records: NDArray[np.intp], length: int) -> NDArray[np.float32]:
+        """What each of `records` scores at most with a text of `length` words, `met` of which it has."""
+        lengths = self._bounded_lengths()[records] + length
+        bounds: NDArray[np.float32] = np.divide(met[records], lengths, dtype=np.float32)
+        return 2 * bounds
 
     def _bounded_lengths(self) -> NDArray[np.ushort]:
         return np.frombuffer(self._lengths, np.ushort)
@@ -197,44 +223,22 @@ def _f1(lcs: NDArray[Any], a_length: int, b_lengths: NDArray[Any]) -> NDArray[np
     return result
 
 
-def _with_enough(
-    postings: "list[array[int]]",
-    probes: int,
-    records: NDArray[np.uintc],
-    met: NDArray[np.unsignedinteger],
-    least: NDArray[np.int32],
-) -> list[int]:
-    """Those of `records` that can have as many of the words as they need.
-
-    `met` says how many of the `probes` rarest words each record has, `least` how many of all it needs. While
-    many records are left, the other words are looked up in turn.
-    """
-    for unprobed, posting in zip(range(len(postings) - probes, -1, -1), [*postings[probes:], None], strict=True):
-        enough = met >= least - unprobed
-        records, met, least = records[enough], met[enough], least[enough]
-        if posting is None or len(records) <= _FEW:
-            break
-        having = np.frombuffer(posting, np.uintc)
-        met += having[np.searchsorted(having[:-1], records)] == records
-    return list(records.tolist())
-
-
-def _highest(bounds: NDArray[np.float32], count: int) -> list[int]:
-    """The records with the `count` highest bounds above 0, or all of them if they are fewer."""
-    level = next((level for level in _LEVELS if np.count_nonzero(bounds > level) >= count), 0.0)
-    records = np.flatnonzero(bounds > level)
-    if len(records) > count:
-        records = records[np.argpartition(bounds[records], -count)[-count:]]
-    return records.tolist()
+def _with_most(met: NDArray[np.unsignedinteger], count: int) -> NDArray[np.intp]:
+    """About `count` records, or more, that have met most often, and at least once."""
+    stride = 1 + len(met) // _SAMPLE
+    how_many = np.bincount(met[::stride])[::-1].cumsum()  # that have met as often as the most, or 1, 2, 3 … less
+    level = len(how_many) - 1 - int(np.searchsorted(how_many, count / stride))
+    return np.flatnonzero(met >= max(level, 1))
 
 
 def _terms(numbers: list[int]) -> list[int]:
     """One number for each word, another for each repetition of it."""
     if len(set(numbers)) == len(numbers):
         return numbers
-    repetitions: Counter[int] = Counter()
+    repetitions: dict[int, int] = {}
     terms = []
     for number in numbers:
-        terms.append(number | repetitions[number] << 32)
-        repetitions[number] += 1
+        repetition = repetitions.get(number, 0)
+        repetitions[number] = repetition + 1
+        terms.append(number | repetition << 32)
     return terms

@@ -68,7 +68,7 @@ def words(text: str) -> list[str]:
 
 def stems(text: str) -> list[str]:
     """The stems of a text's words in order; for ASCII text, `rouge-score`'s tokens with its stemmer."""
-    return [_STEMS[word] for word in words(text)]
+    return list(map(_stem, words(text)))
 
 
 class _Stems(dict[str, str]):
@@ -82,7 +82,7 @@ class _Stems(dict[str, str]):
         return stem
 
 
-_STEMS = _Stems()
+_stem = _Stems().__getitem__
 
 
 @cache
@@ -123,7 +123,8 @@ def rouge_l_matrix(texts: Iterable[Iterable[str]]) -> tuple[tuple[float, ...], .
     """Rouge-L F1 of every pair of n word sequences: n rows of n, symmetric, with 1.0 on the diagonal."""
     sequences = _as_symbols([list(text) for text in texts])
     rows = [[1.0] * len(sequences) for _ in sequences]
-    for (i, a), (j, b) in combinations(enumerate(sequences), 2):
+    for i, j in combinations(range(len(sequences)), 2):
+        a, b = sequences[i], sequences[j]
         rows[i][j] = rows[j][i] = f1(LCSseq.similarity(a, b), len(a), len(b))
     return tuple(map(tuple, rows))
 
@@ -131,7 +132,7 @@ def rouge_l_matrix(texts: Iterable[Iterable[str]]) -> tuple[tuple[float, ...], .
 def _as_symbols(texts: Sequence[Sequence[str]]) -> list[Symbols]:
     distinct = set().union(*texts)
     if len(distinct) <= len(_CHARACTERS):
-        characters = dict(zip(distinct, _CHARACTERS, strict=False))
-        return ["".join([characters[word] for word in text]) for text in texts]
+        character = dict(zip(distinct, _CHARACTERS, strict=False)).__getitem__
+        return ["".join(map(character, text)) for text in texts]
     numbers = dict(zip(distinct, count(), strict=False))
     return [symbols([numbers[word] for word in text]) for text in texts]

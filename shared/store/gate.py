@@ -1,7 +1,7 @@
 """What the novelty gate reads and writes. Its caller holds the gate's lock."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, exists, func, select, update
@@ -14,6 +14,7 @@ from shared.store.tables.runs import RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 
 OPEN = (WorkState.READY, WorkState.LEASED)
+PAGE = 10_000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +75,26 @@ class AcceptedInstruction:
     text: str
 
 
-def accepted_since(session: Session, run_id: uuid.UUID, task_type: TaskType, order: int) -> list[AcceptedInstruction]:
-    """The accepted instructions from number `order` on, in the order of their acceptance."""
-    rows = session.execute(
+def accepted_since(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, order: int
+) -> Iterator[AcceptedInstruction]:
+    """The accepted instructions from number `order` on, in the order of their acceptance.
+
+    They are read page by page: as a rule there are few, and after a restart a million.
+    """
+    statement = (
         select(Instruction.id, Instruction.accepted_order, Instruction.text)
-        .where(
-            Instruction.run_id == run_id,
-            Instruction.task_type == task_type,
-            Instruction.accepted_order >= order,
-        )
+        .where(Instruction.run_id == run_id, Instruction.task_type == task_type)
         .order_by(Instruction.accepted_order)
+        .limit(PAGE)
     )
-    return [AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None]
+    while True:
+        rows = session.execute(statement.where(Instruction.accepted_order >= order)).all()
+        page = [AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None]
+        yield from page
+        if len(page) < PAGE:
+            return
+        order = page[-1].order + 1
 
 
 def accepted_at(

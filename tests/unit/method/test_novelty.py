@@ -70,6 +70,18 @@ def test_a_larger_pool_gives_the_answers_of_brute_force(vocabulary: int, seed: i
         assert looser.nearest_above(text) == (ranked[0] if ranked[0].score > 0.4 else None)
 
 
+def test_a_pool_with_bitmaps_gives_the_answers_of_brute_force() -> None:
+    *texts, a, b = variations(5002, 40, 6)
+    index, late = index_of(texts[:4500]), texts[4500:]
+    assert index.most_similar(a) == by_brute_force(texts[:4500], a)[:10]
+    for number, text in enumerate(late, 4500):
+        index.add(str(number), text)
+    for text in [a, b, texts[4700], "w39 w38", "w0 w0 w0"]:
+        ranked = by_brute_force(texts, text)
+        assert index.most_similar(text) == ranked[:10]
+        assert index.nearest_above(text) == (ranked[0] if ranked[0].score > 0.7 else None)
+
+
 def test_a_crowd_of_near_copies_gives_the_answer_of_brute_force() -> None:
     template = [f"t{i}" for i in range(12)] + ["the", "the", "the"]
     random = Random(5)

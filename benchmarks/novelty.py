@@ -1,0 +1,185 @@
+"""Novelty: our index, and the reference's way, in one run.
+
+    python -m benchmarks.novelty --out novelty.json
+    python -m benchmarks.novelty --sizes 10000 --million --catch-up
+
+The reference makes a `multiprocessing.Pool(4)` for each candidate and maps rouge-score's `score` over the whole
+pool; it is timed on a few candidates. Ours is timed on many, each alone: the decision with the score that forbids
+(`nearest_above`), and the ten most similar with their scores (`most_similar`). On the candidates that the reference
+was timed on, both decisions and highest scores are compared. `--million` fills an index with a million texts and
+measures it on one core; `--catch-up` brings a worker's index up to date from a million rows in a real Postgres.
+"""
+
+import argparse
+import gc
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rouge_score.rouge_scorer import RougeScorer
+
+from benchmarks.instruction_texts import instructions
+from benchmarks.novelty_catch_up import catch_up
+from benchmarks.resident import resident_mb
+from shared.method.novelty import NoveltyIndex
+
+THRESHOLD = 0.7
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A pool's size; times in milliseconds for a candidate, the last four count what both ways decided on."""
+
+    pool: int
+    build_s: float
+    reference_ms: float
+    decision_ms: float
+    ten_ms: float
+    times_as_fast: float
+    compared: int
+    refused: int
+    other_decisions: int
+    other_scores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A pool too large for the reference."""
+
+    pool: int
+    build_s: float
+    memory_mb: float
+    bytes_a_text: float
+    decisions_per_s: float
+    decision_ms: float
+    ten_ms: float
+
+
+def by_the_reference(texts: Sequence[str], text: str) -> float:
+    """The highest score, in the reference's way."""
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    with Pool(4) as pool:
+        scores = pool.map(partial(scorer.score, text), texts)
+    return max(float(score["rougeL"].fmeasure) for score in scores)
+
+
+def built(texts: Sequence[str]) -> tuple[NoveltyIndex, float]:
+    """An index over the texts, and the seconds it took."""
+    started = time.perf_counter()
+    index = NoveltyIndex(THRESHOLD)
+    for number, text in enumerate(texts):
+        index.add(str(number), text)
+    return index, time.perf_counter() - started
+
+
+def mean_ms(answer: Callable[[str], object], candidates: Sequence[str]) -> float:
+    """The mean over all candidates, after a warm-up on some of them."""
+    for candidate in candidates[:100]:
+        answer(candidate)
+    started = time.perf_counter()
+    for candidate in candidates:
+        answer(candidate)
+    return 1e3 * (time.perf_counter() - started) / len(candidates)
+
+
+def measure(texts: Sequence[str], candidates: Sequence[str], compared: int) -> Row:
+    """Both ways on one pool; the reference first, as its processes are copies of a small one then."""
+    both = [doubled(texts[37 * n]) if n % 2 else candidates[n] for n in range(compared)]
+    started = time.perf_counter()
+    highest = [by_the_reference(texts, text) for text in both]
+    reference_ms = 1e3 * (time.perf_counter() - started) / compared
+    index, build_s = built(texts)
+    nearest = [index.nearest_above(text) for text in both]
+    other_decisions = sum((near is not None) != (high > THRESHOLD) for near, high in zip(nearest, highest, strict=True))
+    other_scores = sum(
+        index.assess(text).max_similarity != high or (near is not None and near.score != high)
+        for text, near, high in zip(both, nearest, highest, strict=True)
+    )
+    decision_ms = mean_ms(index.nearest_above, candidates)
+    return Row(
+        pool=len(texts),
+        build_s=build_s,
+        reference_ms=reference_ms,
+        decision_ms=decision_ms,
+        ten_ms=mean_ms(index.most_similar, candidates),
+        times_as_fast=reference_ms / decision_ms,
+        compared=compared,
+        refused=sum(near is not None for near in nearest),
+        other_decisions=other_decisions,
+        other_scores=other_scores,
+    )
+
+
+def doubled(text: str) -> str:
+    """The text with its last word said again, which is still too similar."""
+    return f"{text} {text.split()[-1]}"
+
+
+def measure_large(size: int, count: int) -> Large:
+    """Ours alone: the memory is what the process grows by, texts not kept."""
+    source = instructions()
+    before = resident_mb()
+    index, build_s = NoveltyIndex(THRESHOLD), 0.0
+    for start in range(0, size, 10_000):
+        texts = list(islice(source, 10_000))
+        started = time.perf_counter()
+        for number, text in enumerate(texts, start):
+            index.add(str(number), text)
+        build_s += time.perf_counter() - started
+    gc.collect()
+    memory_mb = resident_mb() - before
+    candidates = list(islice(source, count))
+    decision_ms = mean_ms(index.nearest_above, candidates)
+    ten_ms = mean_ms(index.most_similar, candidates)
+    return Large(size, build_s, memory_mb, 1e6 * memory_mb / size, 1e3 / decision_ms, decision_ms, ten_ms)
+
+
+def show(title: str, rows: Sequence[Any]) -> None:
+    """Rows as a table."""
+    values = [asdict(row) for row in rows]
+    table = Table(*values[0], title=title)
+    for each in values:
+        table.add_row(*(f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" for value in each.values()))
+    Console(width=140).print(table)
+
+
+def main() -> None:
+    """Measure what is asked for, print tables, write all figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 200_000], help="of the pools")
+    parser.add_argument("--candidates", type=int, default=1000, help="for ours")
+    parser.add_argument("--compared", type=int, default=5, help="candidates for the reference")
+    parser.add_argument("--million", action="store_true", help="a pool of a million")
+    parser.add_argument("--catch-up", action="store_true", help="a million rows from Postgres")
+    parser.add_argument("--rows", type=int, default=MILLION, help="how many for --million and --catch-up")
+    parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
+    given = parser.parse_args()
+    figures: dict[str, list[Any]] = {}
+    if given.million:  # first, while the process is small
+        figures["million"] = [measure_large(given.rows, given.candidates)]
+        show("a pool too large for the reference, on one core", figures["million"])
+    if given.catch_up:
+        figures["catch_up"] = [catch_up(given.rows)]
+        show("a worker's index after a restart", figures["catch_up"])
+    if given.sizes:
+        texts = list(islice(instructions(), max(given.sizes) + given.candidates))
+        figures["pools"] = [
+            measure(texts[:size], texts[size : size + given.candidates], given.compared) for size in given.sizes
+        ]
+        show("against a process pool for each candidate over rouge-score", figures["pools"])
+    if given.out:
+        values = {name: [asdict(row) for row in rows] for name, rows in figures.items()}
+        given.out.write_text(json.dumps(values, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Files of one JSON object a line, as people bring them."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import UserError
+
+STDIN = Path("-")
+JSON_NAMES = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class UnreadableFileError(UserError):
+    """{path} can't be read: {reason}"""
+
+
+class EmptyFileError(UserError):
+    """{path} holds no record; write one JSON object a line, such as {example}"""
+
+
+class BrokenLineError(UserError):
+    """{path}:{line}: {fault}; mend the line or leave it out"""
+
+
+class MissingFieldError(UserError):
+    """{path}:{line}: there is no field {field!r}, only {fields}; {mend}"""
+
+
+class FieldTypeError(UserError):
+    """{path}:{line}: {field}: has to be a text, not {found}; mend the line or leave it out"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line's object, and where it is; lines count from 1."""
+
+    path: str
+    line: int
+    fields: dict[str, Any]
+
+    def text(self, field: str, mend: str = "mend the line or leave it out") -> str:
+        """A field's text. Raises `MissingFieldError`, `FieldTypeError`."""
+        value = self.fields.get(field)
+        if isinstance(value, str):
+            return value
+        if field not in self.fields:
+            fields = ", ".join(map(repr, self.fields)) or "an empty object"
+            raise MissingFieldError(path=self.path, line=self.line, field=field, fields=fields, mend=mend)
+        found = JSON_NAMES.get(type(value), "null")
+        raise FieldTypeError(path=self.path, line=self.line, field=field, found=found)
+
+
+def read_records(path: Path, example: str) -> Iterator[Record]:
+    """The records of a JSONL file in UTF-8, read as they are asked for; `-` is stdin. Blank lines are skipped.
+
+    Raises `UnreadableFileError`, `EmptyFileError`, which shows the `example`, and `BrokenLineError`.
+    """
+    name = "stdin" if path == STDIN else str(path)
+    empty = True
+    for number, line in enumerate(_lines(path, name), start=1):
+        if not line.isspace():
+            empty = False
+            yield Record(name, number, _object(line, name, number))
+    if empty:
+        raise EmptyFileError(path=name, example=example)
+
+
+def _lines(path: Path, name: str) -> Iterator[bytes]:
+    try:
+        with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
+            yield from file  # only a line feed ends a line: JSON text may hold other separators
+    except OSError as error:
+        raise UnreadableFileError(path=name, reason=error.strerror or error) from error
+
+
+def _object(line: bytes, name: str, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        raise BrokenLineError(path=name, line=number, fault="is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        fault = f"has to be a JSON object, not {JSON_NAMES.get(type(value), 'a text' if value else 'null')}"
+        raise BrokenLineError(path=name, line=number, fault=fault)
+    return value

@@ -1,0 +1,121 @@
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.admin.command_line import CommandLine, Outcome, start
+
+
+def write(name: str, texts: Sequence[str], field: str = "instruction") -> None:
+    Path(name).write_text("".join(json.dumps({field: text}) + "\n" for text in texts))
+
+
+def answers(outcome: Outcome) -> list[dict[str, Any]]:
+    assert outcome.code == 0, outcome
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+def test_candidates_are_decided_in_order_and_accepted_ones_join_the_pool(command: CommandLine) -> None:
+    write("pool.jsonl", ["a b c d", "e f g h"])
+    write("candidates.jsonl", ["i j k l", "a b c d!", "I J K L", "a b c d"])
+    outcome = command("novelty", "pool.jsonl", "candidates.jsonl")
+    lines = answers(outcome)
+    assert [line["instruction"] for line in lines] == ["i j k l", "a b c d!", "I J K L", "a b c d"]
+    assert [line["accepted"] for line in lines] == [True, False, False, False]
+    assert [line["max_similarity"] for line in lines] == [0.0, 1.0, 1.0, 1.0]
+    found = [line["most_similar"][0] for line in lines[1:]]
+    known = {"instruction": "a b c d", "score": 1.0, "source": "pool", "line": 1}
+    assert found == [known, {"instruction": "i j k l", "score": 1.0, "source": "candidates", "line": 1}, known]
+    assert outcome.err == "4 candidates: 1 accepted, 3 too similar\n"
+
+
+def test_exactly_the_threshold_passes(command: CommandLine) -> None:
+    write("pool.jsonl", ["a b c d e f g h i j"])
+    write("candidates.jsonl", ["a b c d e f g x y z"])
+    assert answers(command("novelty", "pool.jsonl", "candidates.jsonl"))[0]["accepted"]
+    assert not answers(command("novelty", "pool.jsonl", "candidates.jsonl", "--threshold", 0.69))[0]["accepted"]
+
+
+def test_the_ten_most_similar_come_with_their_places(command: CommandLine) -> None:
+    write("pool.jsonl", [*["other words"] * 3, *[f"a b c w{number}" for number in range(15)]])
+    write("candidates.jsonl", ["a b c d"])
+    (line,) = answers(command("novelty", "pool.jsonl", "candidates.jsonl"))
+    assert [(each["line"], each["score"]) for each in line["most_similar"]] == [(n, 0.75) for n in range(4, 14)]
+
+
+def test_a_field_of_another_name_blank_lines_and_a_mark_of_bytes(command: CommandLine) -> None:
+    Path("pool.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "a b"}\n\n \t\n{"text": "c d", "more": [1]}')
+    write("candidates.jsonl", ["c d"], "text")
+    (line,) = answers(command("novelty", "pool.jsonl", "candidates.jsonl", "--field", "text"))
+    assert line["most_similar"][0]["line"] == 4
+
+
+def test_any_text_is_written_as_json(command: CommandLine) -> None:
+    Path("pool.jsonl").write_text('{"instruction": "half \\ud800 日本"}\n')
+    write("candidates.jsonl", ["日本\u2028é"])
+    (line,) = answers(command("novelty", "pool.jsonl", "candidates.jsonl"))
+    assert line["instruction"] == "日本\u2028é"
+    assert line["most_similar"][0]["instruction"] == "half \ud800 日本"
+
+
+def test_stdin_may_be_one_of_the_files(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("pool.jsonl", ["a b"])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"instruction": "a b"}\n{}')))
+    assert "stdin:2: there is no field 'instruction'" in command.refused(2, "novelty", "pool.jsonl", "-")
+    assert "Only one of the files can be read from stdin" in command.refused(2, "novelty", "-", "-")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"instruction": "a"}\n{"instruction": \n', "c.jsonl:2: is not JSON: Expecting value"),
+        (b"[" * 100_000, "c.jsonl:1: is not JSON"),
+        (b'\n["a"]\n', "c.jsonl:2: has to be a JSON object, not a list; mend the line"),
+        (b"null\n", "c.jsonl:1: has to be a JSON object, not null"),
+        (b'{"text": "a", "n": 1}', "c.jsonl:1: there is no field 'instruction', only 'text', 'n'; name the field that"),
+        (b"{}", "c.jsonl:1: there is no field 'instruction', only an empty object"),
+        (b'{"instruction": 3}', "c.jsonl:1: instruction: has to be a text, not a number"),
+        (b'{"instruction": null}', "c.jsonl:1: instruction: has to be a text, not null"),
+        (b'{"instruction": "a"}\n{"instruction": "\xff"}', "c.jsonl:2: is not UTF-8; mend the line"),
+        (b"", 'c.jsonl holds no record; write one JSON object a line, such as {"instruction": "…"}'),
+        (b" \n\n", "c.jsonl holds no record"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_bad_files_are_refused_before_anything_is_written(command: CommandLine, content: bytes, message: str) -> None:
+    write("good.jsonl", ["a b"])
+    Path("c.jsonl").write_bytes(content)
+    assert message in command.refused(2, "novelty", "good.jsonl", "c.jsonl")
+    assert message in command.refused(2, "novelty", "c.jsonl", "good.jsonl")
+
+
+def test_files_that_cannot_be_read_are_named(command: CommandLine) -> None:
+    write("good.jsonl", ["a b"])
+    assert "no.jsonl can't be read: No such file" in command.refused(2, "novelty", "no.jsonl", "good.jsonl")
+    assert ". can't be read: Is a directory" in command.refused(2, "novelty", "good.jsonl", ".")
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.5", "nan", "x"])
+def test_a_threshold_no_score_can_have_is_refused(command: CommandLine, threshold: str) -> None:
+    write("good.jsonl", ["a b"])
+    outcome = command("novelty", "good.jsonl", "good.jsonl", f"--threshold={threshold}")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--threshold" in outcome.err
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:
+    pool, candidates = tmp_path / "pool.jsonl", tmp_path / "candidates.jsonl"
+    write(str(pool), ["a b"])
+    write(str(candidates), [f"w{number} x{number}" for number in range(3000)])
+    with start("novelty", pool, candidates, environment=dict(os.environ)) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
