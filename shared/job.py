@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, StringConstraints
 
@@ -125,6 +125,8 @@ class InstructionStage(Section):
     harvest: int = Field(1, ge=1, le=20)  # instructions taken from one answer, at most
     limits: InstructionLimits = InstructionLimits()
     novelty_threshold: float = Field(0.7, gt=0, le=1)
+    # Whose instructions count as known: this run's, those of all earlier runs too, or of the runs named.
+    novelty_scope: Literal["run", "all"] | Annotated[tuple[str, ...], Field(min_length=1)] = "run"
     reuse: int = Field(1, ge=1)  # calls in a row that show the same seeds, for prefix caching
     lookahead: int = Field(64, ge=1, le=4096)  # proposals of a type that may be ahead of the novelty gate
     patience: int = Field(1000, ge=1)  # proposals in a row without an example before the run gives up

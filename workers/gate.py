@@ -1,16 +1,18 @@
 """The one serial point of a run: what is novel, how much more to propose, whether the target is met.
 
-Everything here happens under a Postgres lock for one run and task type, in one short transaction,
-and never during an LM call.
+What is decided is decided under a Postgres lock for one run and task type, in one short transaction,
+and never during an LM call. What can be known before is worked out before the lock is taken.
 """
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from shared.job import JobSpec
 from shared.method.filters import Rejection, instruction_rejection
-from shared.method.parsing import ParsedInstruction, parse_instructions
+from shared.method.novelty import NoveltyIndex, Ranking
+from shared.method.parsing import parse_instructions
 from shared.method.planning import barren, drained
 from shared.method.tasks import TaskType
 from shared.queue import follow, names
@@ -42,27 +44,67 @@ def _advance(runtime: Runtime, context: RunContext) -> None:
             pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """One instruction of an answer, as far as it can be judged outside the gate's lock."""
+
+    text: str
+    reason: Rejection | None
+    ranking: Ranking | None = None
+
+
 def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) -> bool:
     """One transaction under the lock; returns whether there may be more to gate."""
-    with runtime.indexes.turn(context.run_id, task_type), runtime.sessions.begin() as session:
-        lock(session, "gate", context.run_id, task_type)
-        if not is_running(session, context.run_id):
-            return False
-        gated = _gate(runtime, session, context, task_type)
-        planned = _conclude_or_plan(session, context, task_type)
+    with runtime.indexes.turn(context.run_id, task_type):
+        foreseen = _foresee(runtime, context, task_type)
+        with runtime.sessions.begin() as session:
+            lock(session, "gate", context.run_id, task_type)
+            if not is_running(session, context.run_id):
+                return False
+            gated = _gate(runtime, session, context, task_type, foreseen)
+            planned = _conclude_or_plan(session, context, task_type)
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
     publish(runtime.app, context.run_id, runtime.wake(context.run_id, queues))
     return gated == MOST_PROPOSALS
 
 
-def _gate(runtime: Runtime, session: Session, context: RunContext, task_type: TaskType) -> int:
+def _foresee(runtime: Runtime, context: RunContext, task_type: TaskType) -> dict[uuid.UUID, list[_Foreseen]]:
+    """Parse, filter and compare whatever the gate is about to judge with all that is known by now."""
+    with runtime.sessions() as session:
+        proposals = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
+        index = runtime.indexes.current(session, context, task_type).index if proposals else None
+    return {proposal.work_id: _seen(context, proposal, index) for proposal in proposals if index is not None}
+
+
+def _seen(context: RunContext, proposal: gate.Proposal, index: NoveltyIndex) -> list[_Foreseen]:
+    if proposal.response is None:
+        return []
+    job = context.job.instructions
+    truncated = proposal.finish_reason == "length"
+    seen = []
+    for parsed in parse_instructions(proposal.response, job.harvest, truncated=truncated):
+        reason = instruction_rejection(parsed.text, job.limits, truncated=parsed.truncated)
+        seen.append(_Foreseen(parsed.text, reason, None if reason else index.rank(parsed.text)))
+    return seen
+
+
+def _gate(
+    runtime: Runtime,
+    session: Session,
+    context: RunContext,
+    task_type: TaskType,
+    foreseen: Mapping[uuid.UUID, list[_Foreseen]],
+) -> int:
     """Judge the proposals whose turn it is; returns how many."""
     ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
     if not ended:
         return 0
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
-    records = [record for proposal in ended for record in _judged(context, task_type, proposal, synced)]
+    records: list[Instruction] = []
+    for proposal in ended:
+        seen = foreseen.get(proposal.work_id) or _seen(context, proposal, synced.index)
+        records += _judged(context, task_type, proposal, seen, synced)
     insert_rows(session, records)
     accepted = [record for record in records if record.state == RecordState.ACCEPTED]
     add_work(session, [follow.instance_work(context.job, record) for record in accepted])
@@ -72,30 +114,26 @@ def _gate(runtime: Runtime, session: Session, context: RunContext, task_type: Ta
 
 
 def _judged(
-    context: RunContext, task_type: TaskType, proposal: gate.Proposal, synced: SyncedIndex
+    context: RunContext, task_type: TaskType, proposal: gate.Proposal, seen: Sequence[_Foreseen], synced: SyncedIndex
 ) -> Iterator[Instruction]:
     """The instructions of one answer, each accepted or with the reason why not."""
-    if proposal.response is None or proposal.generation_id is None:
-        return
-    truncated = proposal.finish_reason == "length"
-    parsed = parse_instructions(proposal.response, context.job.instructions.harvest, truncated=truncated)
-    for offset, instruction in enumerate(parsed):
+    for offset, each in enumerate(seen):
         record = Instruction(
             id=key("instruction", proposal.generation_id, offset),
             run_id=context.run_id,
             task_type=task_type,
             position=position(ordinal(proposal.position), offset),
             generation_id=proposal.generation_id,
-            text=instruction.text,
+            text=each.text,
         )
-        _judge(record, instruction, context.job, synced)
+        _judge(record, each, synced)
         yield record
 
 
-def _judge(record: Instruction, parsed: ParsedInstruction, job: JobSpec, synced: SyncedIndex) -> None:
-    reason = instruction_rejection(parsed.text, job.instructions.limits, truncated=parsed.truncated)
-    if reason is None:
-        novelty = synced.index.assess(parsed.text)
+def _judge(record: Instruction, seen: _Foreseen, synced: SyncedIndex) -> None:
+    reason = seen.reason
+    if seen.ranking:
+        novelty = synced.index.decide(synced.index.updated(seen.text, seen.ranking))
         record.max_similarity = novelty.max_similarity
         record.most_similar = [{"id": match.key, "score": match.score} for match in novelty.most_similar]
         reason = None if novelty.accepted else Rejection.NOT_NOVEL
@@ -103,7 +141,7 @@ def _judge(record: Instruction, parsed: ParsedInstruction, job: JobSpec, synced:
     record.reason = reason
     if reason is None:
         record.accepted_order = synced.synced
-        synced.index.add(str(record.id), parsed.text)
+        synced.index.add(str(record.id), record.text)
         synced.synced += 1
 
 

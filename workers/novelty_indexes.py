@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.method.novelty import NoveltyIndex
 from shared.method.tasks import TaskType
-from shared.store.gate import accepted_since
+from shared.store.gate import accepted_elsewhere, accepted_since
 from shared.store.loading import RunContext
 
 
@@ -23,7 +23,7 @@ class SyncedIndex:
     synced: int = 0
 
     def catch_up(self, session: Session, run_id: uuid.UUID, task_type: TaskType) -> None:
-        """Add what any worker has accepted meanwhile. Its caller holds the gate's lock."""
+        """Add what any worker has accepted meanwhile: all of it, if the caller holds the gate's lock."""
         for instruction in accepted_since(session, run_id, task_type, self.synced):
             self.index.add(str(instruction.id), instruction.text)
             self.synced = instruction.order + 1
@@ -49,12 +49,15 @@ class NoveltyIndexes:
                 raise
 
     def current(self, session: Session, context: RunContext, task_type: TaskType) -> SyncedIndex:
-        """The index over the type's seeds and accepted instructions, up to date."""
+        """The index over the type's seeds and accepted instructions, other runs' too if the job says so."""
         key = (context.run_id, task_type)
         if key not in self._indexes:
             index = NoveltyIndex(context.job.instructions.novelty_threshold)
             for seed in context.seeds[task_type]:
                 index.add(seed.key, seed.task.instruction)
+            if context.novel_to != ():
+                for id, text in accepted_elsewhere(session, context.run_id, task_type, context.novel_to):
+                    index.add(str(id), text)
             self._indexes[key] = SyncedIndex(index)
         synced = self._indexes[key]
         synced.catch_up(session, context.run_id, task_type)

@@ -6,12 +6,15 @@ from sqlalchemy.orm import Session
 from services.admin.planning import Plan
 from shared.queue import follow, names
 from shared.queue.hints import publish
+from shared.store.loading import runs_in_scope
 from shared.store.runs import RunNameTakenError, begin_run, targets_of
 from shared.store.tables.runs import Run
 
 
 def start_run(session: Session, broker: Celery, plan: Plan, name: str | None = None) -> Run:
-    """Write a run with its first work and commit it, then tell the workers. Raises `RunNameTakenError`."""
+    """Write a run with its first work and commit it, then tell the workers. Raises `RunNameTakenError`,
+    or `RunNotFoundError` for a run that the job's `novelty_scope` names."""
+    runs_in_scope(session, plan.job)
     run = _begin(session, plan, name)
     for target in targets_of(session, run.id).values():
         follow.propose(session, plan.job, target)

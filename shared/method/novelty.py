@@ -59,6 +59,14 @@ class _Query(NamedTuple):
     terms: Sequence[int]  # those that any record has, the rarest first
 
 
+class Ranking(NamedTuple):
+    """The `k` texts most similar to one, among the first `known` of an index."""
+
+    matches: tuple[Match, ...]
+    known: int
+    k: int
+
+
 class NoveltyIndex:
     """Texts made known under keys of the caller's. It only grows, and threads may share it.
 
@@ -109,6 +117,10 @@ class NoveltyIndex:
 
         Where too few score above 0, the earliest of the others fill the list.
         """
+        return list(self.rank(text, k).matches)
+
+    def rank(self, text: str, k: int = 10) -> Ranking:
+        """What `most_similar` finds, and among how many texts, so that it can be brought up to date."""
         with self._lock:
             query = self._query(text)
             records = self._promising(query, k)
@@ -116,13 +128,31 @@ class NoveltyIndex:
             best_first = np.lexsort((np.array(records), -scores))[:k]
             matches = [Match(self._keys[records[i]], float(scores[i])) for i in best_first]
             unlike = islice(self._all_but(records), max(k - len(matches), 0))
-            return matches + [Match(self._keys[record], 0.0) for record in unlike]
+            matches += [Match(self._keys[record], 0.0) for record in unlike]
+            return Ranking(tuple(matches), len(self._keys), k)
+
+    def updated(self, text: str, ranking: Ranking) -> Ranking:
+        """The ranking of `text` among all that is known, from that among what was known some time ago.
+
+        Its cost grows with what has come since, not with what is known.
+        """
+        with self._lock:
+            query, new = self._query(text), range(ranking.known, len(self._keys))
+            comparable = [record for record in new if query.text and self._texts[record]]
+            scores = dict.fromkeys(new, 0.0)
+            scores.update(zip(comparable, self._scores(query, comparable).tolist(), strict=True))
+            matches = [*ranking.matches, *(Match(self._keys[record], score) for record, score in scores.items())]
+            matches.sort(key=lambda match: -match.score)  # equals stay in order of insertion
+            return Ranking(tuple(matches[: ranking.k]), len(self._keys), ranking.k)
 
     def assess(self, text: str, k: int = 10) -> Novelty:
-        """The decision of `nearest_above`, with the `k` most similar texts."""
-        matches = tuple(self.most_similar(text, max(k, 1)))
-        highest = matches[0].score if matches else 0.0
-        return Novelty(highest <= self.threshold, highest, matches[:k])
+        """The decision of `nearest_above`, with the `k` most similar texts, 1 at least."""
+        return self.decide(self.rank(text, k))
+
+    def decide(self, ranking: Ranking) -> Novelty:
+        """The decision that follows from a ranking that is up to date."""
+        highest = ranking.matches[0].score if ranking.matches else 0.0
+        return Novelty(highest <= self.threshold, highest, ranking.matches)
 
     def _query(self, text: str) -> _Query:
         unknown = len(self._numbers)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.method.tasks import Stage, TaskType
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
-from shared.store.tables.runs import RunTarget
+from shared.store.tables.runs import Run, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 
 OPEN = (WorkState.READY, WorkState.LEASED)
@@ -95,6 +95,32 @@ def accepted_since(
         if len(page) < PAGE:
             return
         order = page[-1].order + 1
+
+
+def accepted_elsewhere(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, others: Collection[uuid.UUID] | None
+) -> Iterator[tuple[uuid.UUID, str]]:
+    """Keys and texts of what other runs had accepted when this one began: `others`, or with `None` all.
+
+    What they accept afterwards is left out, so that a run can be repeated.
+    """
+    began = select(Run.created_at).where(Run.id == run_id).scalar_subquery()
+    rows = (
+        select(Instruction.id, Instruction.text)
+        .join(Run, Run.id == Instruction.run_id)
+        .where(
+            Instruction.run_id != run_id,
+            Instruction.task_type == task_type,
+            Instruction.state == RecordState.ACCEPTED,
+            Instruction.created_at < began,
+        )
+        .order_by(Run.created_at, Run.id, Instruction.accepted_order)
+        .execution_options(yield_per=PAGE)
+    )
+    if others is not None:
+        rows = rows.where(Instruction.run_id.in_(others))
+    with session.execute(rows) as result:
+        yield from ((id, text) for id, text in result)
 
 
 def accepted_at(

@@ -10,6 +10,7 @@ from shared.job import JobSpec
 from shared.method.prompts import PromptTemplate, parse_template
 from shared.method.sampling import KeyedSeed
 from shared.method.tasks import SeedInstance, SeedTask, TaskType
+from shared.store.runs import find_run
 from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
@@ -24,6 +25,7 @@ class RunContext:
     templates: dict[str, PromptTemplate]
     seeds: dict[TaskType, list[KeyedSeed]]
     model_ids: dict[str, uuid.UUID]
+    novel_to: tuple[uuid.UUID, ...] | None = ()  # further runs whose instructions count as known; `None` means all
 
 
 def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
@@ -38,13 +40,23 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
     )
     templates = [parse_template(source) for source in sources]
     models = session.execute(select(Model.name, Model.id).where(Model.run_id == run_id))
+    job = JobSpec.model_validate(run.job)
     return RunContext(
         run_id=run_id,
-        job=JobSpec.model_validate(run.job),
+        job=job,
         templates={template.id: template for template in templates},
         seeds=_seeds(session, run_id),
         model_ids=dict(models.all()),
+        novel_to=runs_in_scope(session, job),
     )
+
+
+def runs_in_scope(session: Session, job: JobSpec) -> tuple[uuid.UUID, ...] | None:
+    """The other runs that a job's instructions must be novel to; `None` means all. Raises `RunNotFoundError`."""
+    scope = job.instructions.novelty_scope
+    if isinstance(scope, str):
+        return None if scope == "all" else ()
+    return tuple(find_run(session, name).id for name in scope)
 
 
 def _seeds(session: Session, run_id: uuid.UUID) -> dict[TaskType, list[KeyedSeed]]:

@@ -52,6 +52,7 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "instructions.limits.punctuation_start": (True, True),
     "instructions.limits.non_ascii_start": (True, True),
     "instructions.novelty_threshold": (0.5, True),
+    "instructions.novelty_scope": ("all", True),
     "instructions.reuse": (2, True),
     "instructions.lookahead": (1, True),
     "instructions.patience": (1, True),

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -198,3 +199,23 @@ def test_no_example_is_made_twice_when_everything_fails_at_first(runtime: Runtim
 
     verdicts = rows(runtime, select(Example.verdict_id))
     assert len(verdicts) == len(set(verdicts)) >= 2
+
+
+def test_a_text_that_breaks_a_template_costs_one_voice_and_no_other_call(
+    runtime: Runtime, lm: FakeServer, tmp_path: Path
+) -> None:
+    shipped = Path("prompts/output_zero_shot.md.j2").read_text()
+    breaking = shipped + "{{ 1 // (instruction | length % 2) }}"  # divides by zero for texts of even length
+    (tmp_path / "output_zero_shot.md.j2").write_text(breaking)
+    run = drive(runtime, begin(runtime, small_job(lm.url, prompts=str(tmp_path))))
+
+    assert run.state == RunState.COMPLETED
+    of_chat = select(Candidate.reason, func.length(Instruction.text) % 2).where(Candidate.voice == "chat")
+    told = rows(
+        runtime,
+        of_chat.join(Instance, Instance.id == Candidate.instance_id).join(
+            Instruction, Instruction.id == Instance.instruction_id
+        ),
+    )
+    assert {odd for reason, odd in told if reason == "unrenderable"} == {0}
+    assert {odd for reason, odd in told if reason != "unrenderable"} == {1}

@@ -206,7 +206,9 @@ def test_a_second_stream_of_a_queue_in_a_worker_leaves_at_once(runtime: Runtime)
         first.join()
 
 
-def test_two_types_that_are_met_at_the_same_moment_end_the_run(runtime: Runtime, lm: FakeServer) -> None:
+def test_two_types_that_are_met_at_the_same_moment_end_the_run(
+    database_url: str, redis_url: str, runtime: Runtime, lm: FakeServer
+) -> None:
     run_id = begin(runtime, small_job(lm.url, targets={"input_output": 1, "output_only": 1}))
     assert drive(runtime, run_id).state == RunState.COMPLETED
     with runtime.sessions.begin() as session:  # as if nobody had noticed yet
@@ -225,12 +227,14 @@ def test_two_types_that_are_met_at_the_same_moment_end_the_run(runtime: Runtime,
             both.wait()
             session.execute(text("SELECT pg_sleep(0.5)"))  # both come to the rows that this one holds
 
-    def advance_one(one: RunContext) -> None:
+    def advance_one(worker: Runtime, one: RunContext) -> None:
         both.wait()
-        advance(runtime, one)
+        advance(worker, one)
 
     both = threading.Barrier(3, timeout=20)
-    in_threads([hold_both_back, *(partial(advance_one, one) for one in of_one_type)])
+    with a_worker(database_url, redis_url) as other:
+        advances = [partial(advance_one, *pair) for pair in zip((runtime, other), of_one_type, strict=True)]
+        in_threads([hold_both_back, *advances])
     assert run_of(runtime, run_id).state == RunState.COMPLETED
 
 

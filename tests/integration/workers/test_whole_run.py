@@ -8,9 +8,9 @@ from shared.lm.fake import FakeServer
 from shared.lm.fake_protocols import FakeRequest
 from shared.method.tasks import TaskType
 from shared.store.lineage import KINDS
-from shared.store.runs import targets_of
+from shared.store.runs import RunNotFoundError, targets_of
 from shared.store.tables.records import Example, Instruction, RecordState
-from shared.store.tables.runs import RunState
+from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkState
 from tests.integration.workers.driving import Ended, begin, drive, rows, small_job, work_in
 from workers.runtime import Runtime
@@ -118,3 +118,23 @@ def _outcome(runtime: Runtime, url: str, window: int) -> tuple[list[object], lis
         .order_by(Instruction.task_type, Instruction.position)
     )
     return rows(runtime, examples), rows(runtime, instructions)
+
+
+@pytest.mark.parametrize(("scope", "repeats"), [("run", True), ("all", False), (["first"], False)])
+def test_a_run_repeats_no_other_in_its_scope(runtime: Runtime, lm: FakeServer, scope: object, repeats: bool) -> None:
+    first = begin(runtime, small_job(lm.url, targets={"output_only": 3}), "first")
+    drive(runtime, first)
+    job = small_job(lm.url, targets={"output_only": 3}, instructions={"novelty_scope": scope})
+    second = drive(runtime, begin(runtime, job, "second"))
+
+    accepted = select(Instruction.text).where(Instruction.state == RecordState.ACCEPTED)
+    earlier = rows(runtime, accepted.where(Instruction.run_id == first))
+    later = rows(runtime, accepted.where(Instruction.run_id == second.id))
+    scorer = RougeScorer(["rougeL"])
+    assert any(scorer.score(a, b)["rougeL"].fmeasure > 0.7 for a in earlier for b in later) == repeats
+
+
+def test_a_scope_that_names_no_run_is_refused_and_leaves_nothing(runtime: Runtime, lm: FakeServer) -> None:
+    with pytest.raises(RunNotFoundError):
+        begin(runtime, small_job(lm.url, instructions={"novelty_scope": ["nobody"]}))
+    assert rows(runtime, select(func.count(Run.id))) == [0]

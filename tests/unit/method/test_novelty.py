@@ -179,3 +179,17 @@ def test_threads_may_add_and_ask_at_once() -> None:
     assert [future.result() for future in added] == [None] * 600
     assert all(future.result().max_similarity <= 1 for future in asked)
     assert len(index) == 600
+
+
+@settings(deadline=None)
+@given(pools, pools, few_words | some_words, st.integers(1, 12))
+def test_a_ranking_brought_up_to_date_is_the_ranking_made_anew(
+    before: list[str], after: list[str], text: str, k: int
+) -> None:
+    index = NoveltyIndex()
+    for number, known in enumerate(before):
+        index.add(str(number), known)
+    ranking = index.rank(text, k)
+    for number, known in enumerate(after, len(before)):
+        index.add(str(number), known)
+    assert index.updated(text, ranking) == index.rank(text, k)
