@@ -15,12 +15,13 @@ import gc
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import Pool
+from multiprocessing import Pool, get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +31,9 @@ from benchmarks.instruction_texts import instructions
 from benchmarks.novelty_catch_up import catch_up
 from benchmarks.resident import resident_mb
 from shared.method.novelty import NoveltyIndex
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 THRESHOLD = 0.7
 MILLION = 1_000_000
@@ -91,8 +95,10 @@ def mean_ms(answer: Callable[[str], object], candidates: Sequence[str]) -> float
     return 1e3 * (time.perf_counter() - started) / len(candidates)
 
 
-def measure(texts: Sequence[str], candidates: Sequence[str], compared: int) -> Row:
+def measure(size: int, count: int, compared: int) -> Row:
     """Both ways on one pool; the reference first, as its processes are copies of a small one then."""
+    source = instructions()
+    texts, candidates = list(islice(source, size)), list(islice(source, count))
     both = [doubled(texts[37 * n]) if n % 2 else candidates[n] for n in range(compared)]
     started = time.perf_counter()
     highest = [by_the_reference(texts, text) for text in both]
@@ -143,6 +149,12 @@ def measure_large(size: int, count: int) -> Large:
     return Large(size, build_s, memory_mb, 1e6 * memory_mb / size, 1e3 / decision_ms, decision_ms, ten_ms)
 
 
+def alone(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """What `work` returns from a process of its own, whose memory is nobody else's."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(work, *arguments, **named).result()
+
+
 def show(title: str, rows: Sequence[Any]) -> None:
     """Rows as a table."""
     values = [asdict(row) for row in rows]
@@ -164,18 +176,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     given = parser.parse_args()
     figures: dict[str, list[Any]] = {}
-    if given.million:  # first, while the process is small
-        figures["million"] = [measure_large(given.rows, given.candidates)]
+    if given.sizes:
+        figures["pools"] = [measure(size, given.candidates, given.compared) for size in given.sizes]
+        show("against a process pool for each candidate over rouge-score", figures["pools"])
+    if given.million:
+        figures["million"] = [alone(measure_large, given.rows, given.candidates)]
         show("a pool too large for the reference, on one core", figures["million"])
     if given.catch_up:
-        figures["catch_up"] = [catch_up(given.rows)]
+        figures["catch_up"] = [alone(catch_up, given.rows)]
         show("a worker's index after a restart", figures["catch_up"])
-    if given.sizes:
-        texts = list(islice(instructions(), max(given.sizes) + given.candidates))
-        figures["pools"] = [
-            measure(texts[:size], texts[size : size + given.candidates], given.compared) for size in given.sizes
-        ]
-        show("against a process pool for each candidate over rouge-score", figures["pools"])
     if given.out:
         values = {name: [asdict(row) for row in rows] for name, rows in figures.items()}
         given.out.write_text(json.dumps(values, indent=2) + "\n")

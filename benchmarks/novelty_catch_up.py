@@ -76,7 +76,8 @@ def _measure(sessions: Sessions, run_id: uuid.UUID) -> CaughtUp:
         started = time.perf_counter()
         synced = indexes.current(session, context, TYPE)
         seconds = time.perf_counter() - started
-        after, peak = resident_mb(), most_resident_mb()
+        after = resident_mb()
+        peak = max(after, most_resident_mb())
         started = time.perf_counter()
         indexes.current(session, context, TYPE)
         once_more = time.perf_counter() - started

@@ -129,7 +129,7 @@ class Runtime:
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
         """Tell this process's own streams and judge that there is work; returns the queues that none works on."""
         self.loop.soon(self._wake, run_id, queues)
-        judged = names.CONSENSUS in queues and self.judges.ask_again(run_id)
+        judged = names.CONSENSUS in queues and self.judges.about_to_begin(run_id)
         return {
             queue
             for queue in queues

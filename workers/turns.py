@@ -1,42 +1,32 @@
-"""Work that is done by one thread of a process at a time, as often as it takes."""
+"""Work that one thread of a process does at a time, and no oftener than it must."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from threading import Lock
 
 
 class OneAtATime:
-    """Does a thing for a run in one thread; whoever asks for it meanwhile has it done once more, and need not wait."""
+    """Does a thing for a run in one thread at a time, while one more waits; others need not, since it does theirs."""
 
     def __init__(self) -> None:
-        self._again: dict[uuid.UUID, bool] = {}
+        self._waiting: set[uuid.UUID] = set()
+        self._turns: defaultdict[uuid.UUID, Lock] = defaultdict(Lock)
         self._lock = Lock()
 
     def do(self, run_id: uuid.UUID, work: Callable[[], object]) -> None:
-        """Do it now, unless a thread is at it: then that one will do it again."""
+        """Do it when it is this thread's turn, unless another has not begun yet: that one will see to it all."""
         with self._lock:
-            under_way = run_id in self._again
-            self._again[run_id] = True
-        if under_way:
-            return
-        try:
-            while self._goes_on(run_id):
-                work()
-        except BaseException:
+            if run_id in self._waiting:
+                return
+            self._waiting.add(run_id)
+            turn = self._turns[run_id]
+        with turn:
             with self._lock:
-                del self._again[run_id]
-            raise
+                self._waiting.discard(run_id)
+            work()
 
-    def ask_again(self, run_id: uuid.UUID) -> bool:
-        """Have a thread that is at it do it once more; `False` if there is none."""
+    def about_to_begin(self, run_id: uuid.UUID) -> bool:
+        """Whether a thread waits for its turn, so that nobody else need ask for it."""
         with self._lock:
-            if run_id in self._again:
-                self._again[run_id] = True
-            return run_id in self._again
-
-    def _goes_on(self, run_id: uuid.UUID) -> bool:
-        with self._lock:
-            asked = self._again.pop(run_id)
-            if asked:
-                self._again[run_id] = False
-            return asked
+            return run_id in self._waiting

@@ -36,6 +36,21 @@ def test_scores_equal_those_of_rouge_score_to_the_last_bit(a: str, b: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "plain", "stemmed"),
+    [
+        ("the cat the cat the", "the the the", 0.75, 0.75),
+        ("Sorted lists, (2) of 10", "sorting list 2 of 10", 0.6, 1.0),
+        ("a b c d e f g h i j", "a b c d e f g x y z", 0.7, 0.7),
+        ("", "", 0.0, 0.0),
+        ("?!", "a", 0.0, 0.0),
+    ],
+)
+def test_known_scores(a: str, b: str, plain: float, stemmed: float) -> None:
+    assert rouge_l(words(a), words(b)) == PLAIN.score(a, b)["rougeL"].fmeasure == pytest.approx(plain, abs=1e-15)
+    assert rouge_l(stems(a), stems(b)) == STEMMED.score(a, b)["rougeL"].fmeasure == pytest.approx(stemmed, abs=1e-15)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("don’t – stop…", ["don", "t", "stop"]),

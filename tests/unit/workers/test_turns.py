@@ -1,7 +1,9 @@
 """One thread at a time, and nothing that is asked for meanwhile is forgotten."""
 
 import threading
+import time
 import uuid
+from collections.abc import Callable
 
 import pytest
 
@@ -10,26 +12,33 @@ from workers.turns import OneAtATime
 RUN = uuid.UUID(int=1)
 
 
-def test_what_is_asked_for_meanwhile_is_done_once_more_by_the_one_at_it() -> None:
-    turns, done = OneAtATime(), []
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
+
+
+def test_of_those_who_come_meanwhile_one_waits_and_the_others_leave() -> None:
+    turns, done, free = OneAtATime(), [], threading.Event()
 
     def work() -> None:
-        done.append(threading.current_thread().name)
-        if len(done) == 1:
-            for _ in range(3):
-                other = threading.Thread(target=turns.do, args=(RUN, work))
-                other.start()
-                other.join()
+        done.append(1)
+        assert free.wait(10)
 
-    turns.do(RUN, work)
-    assert done == [threading.current_thread().name] * 2
-
-
-def test_nobody_at_it_can_be_asked_again() -> None:
-    turns = OneAtATime()
-    assert not turns.ask_again(RUN)
-    turns.do(RUN, lambda: None)
-    assert not turns.ask_again(RUN)
+    first, second = (threading.Thread(target=turns.do, args=(RUN, work)) for _ in range(2))
+    first.start()
+    until(lambda: bool(done))
+    assert not turns.about_to_begin(RUN)
+    second.start()
+    until(lambda: turns.about_to_begin(RUN))
+    turns.do(RUN, work)  # returns at once
+    assert done == [1]
+    free.set()
+    first.join()
+    second.join()
+    assert done == [1, 1]
+    assert not turns.about_to_begin(RUN)
 
 
 def test_an_error_ends_the_turn() -> None:
