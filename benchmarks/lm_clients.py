@@ -53,7 +53,7 @@ def hub_bare(url: str, stack: AsyncExitStack) -> OneCall:
 
 
 def httpx2_bare(url: str, stack: AsyncExitStack) -> OneCall:
-    """httpx2 and nothing else: the least that any of our clients can cost."""
+    """httpx2 and nothing else, as huggingface-hub uses it."""
     client = httpx2.AsyncClient(trust_env=False, timeout=60)
     stack.push_async_callback(client.aclose)
 
@@ -79,9 +79,9 @@ def ours(protocol: str) -> Callable[[str, AsyncExitStack], OneCall]:
 
 CLIENTS: dict[str, Callable[[str, AsyncExitStack], OneCall]] = {
     "httpx2, bare": httpx2_bare,
-    "shared.lm over OpenAI's protocol (httpx2)": ours("openai"),
+    "shared.lm over OpenAI's protocol (aiohttp)": ours("openai"),
     "huggingface-hub, bare": hub_bare,
-    "shared.lm over TGI's protocol (huggingface-hub)": ours("tgi"),
+    "shared.lm over TGI's protocol (huggingface-hub on aiohttp)": ours("tgi"),
 }
 
 

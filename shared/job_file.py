@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.errors import UserError
-from shared.job import OWN_VOICE, JobSpec
+from shared.job import NAME_PATTERN, OWN_VOICE, JobSpec
 from shared.method.consensus import Rule
 
 MOST_BYTES = 256 * 1024
@@ -168,11 +169,20 @@ def _faults(error: ValidationError, lines: Mapping[str, int]) -> Iterator[JobFau
         if fault["type"] == "too_short" and any(other[: len(place)] == place != other for other in places):
             continue  # it has items, and they are faulty
         field = ".".join(str(part) for part in place if part != "[key]")
-        message = {
-            "extra_forbidden": "there is no such setting; check its spelling",
-            "missing": "is missing",
-        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        yield JobFault(field, message, _line(field, lines))
+        yield JobFault(field, _message(fault), _line(field, lines))
+
+
+def _message(fault: ErrorDetails) -> str:
+    """pydantic's words, or better ones where we know them."""
+    if fault["type"] == "greater_than_equal" and "targets" in fault["loc"]:
+        return "must be 1 or more; to make none of a type, leave it out"
+    if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME_PATTERN:
+        return "a name is of small letters, digits, '-' and '_', begins with a letter or digit, and has 63 at most"
+    return {
+        "extra_forbidden": "there is no such setting; check its spelling",
+        "missing": "is missing",
+        "too_short": "name at least one",
+    }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
 
 
 def _override(content: dict[str, Any], lines: dict[str, int], text: str) -> None:

@@ -11,7 +11,7 @@ from shared.errors import UserError
 
 
 class MissingSettingError(UserError):
-    """{name} is not set: {mend}"""
+    """{name} is not set: {mend}; for the embedded ones, eval "$(ensemble-instruct local up)\""""
 
 
 class BadSettingError(UserError):

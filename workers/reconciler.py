@@ -5,7 +5,7 @@ import uuid
 
 import structlog
 
-from shared.queue.hints import publish
+from shared.queue.hints import publish_if_few
 from shared.store.locks import held_by_one
 from shared.store.runs import running_ids
 from shared.store.work import drop_stragglers, due_queues, expire_leases
@@ -36,7 +36,7 @@ def reconcile(runtime: Runtime) -> bool:
         with runtime.sessions() as session:
             due = due_queues(session)
         for each in due:
-            publish(runtime.app, each.run_id, [each.queue])
+            publish_if_few(runtime.app, each.run_id, runtime.wake(each.run_id, [each.queue]))
     return True
 
 

@@ -85,8 +85,12 @@ def _summary(node: Node) -> str:
         case "model":
             return f"{values['name']} ({values['served_model'] or values['protocol']})"
         case "server":
-            revision = values["model_revision"] or "of no known revision"
-            return f"{values['endpoint']}, {values['server_version'] or 'of no known version'}, model {revision[:12]}"
+            told = [
+                values["served_model"],
+                values["model_revision"] and f"revision {values['model_revision'][:12]}",
+                values["server_version"] and f"server {values['server_version']}",
+            ]
+            return ", ".join([values["endpoint"], *filter(None, told)])
         case "prompt_template":
             return f"{values['name']} v{values['version']}, sha256 {values['sha256'][:12]}"
         case _:

@@ -38,7 +38,7 @@ class HomeLock:
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_RDWR)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others who ask are no holders
             except BlockingIOError:
                 return int(self.path.read_text() or 0) or None  # nothing yet: it was taken this instant
             finally:

@@ -1,6 +1,5 @@
 """Prompt templates on disk: the shipped ones, and a job's own in their place."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from shared.errors import UserError
@@ -14,10 +13,6 @@ class PromptFolderError(UserError):
     """The prompt folder {folder} can't be used: {reason}"""
 
 
-class UnknownPromptError(UserError):
-    """There is no prompt template '{id}'; templates: {known}"""
-
-
 def load_templates(own: Path | None = None) -> dict[str, PromptTemplate]:
     """The shipped templates by id, those of the folder `own` added or put in their place.
 
@@ -25,14 +20,6 @@ def load_templates(own: Path | None = None) -> dict[str, PromptTemplate]:
     """
     shipped = _read_folder(SHIPPED_PROMPTS)
     return shipped if own is None else shipped | _read_folder(own)
-
-
-def find_template(templates: Mapping[str, PromptTemplate], id: str) -> PromptTemplate:
-    """The template `id`. Raises `UnknownPromptError`, which lists those there are."""
-    try:
-        return templates[id]
-    except KeyError:
-        raise UnknownPromptError(id=id, known=", ".join(sorted(templates))) from None
 
 
 def _read_folder(folder: Path) -> dict[str, PromptTemplate]:

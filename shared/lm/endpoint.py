@@ -113,7 +113,7 @@ class Endpoint:
 
     async def _ask(self, question: Awaitable[T], timeout_s: float) -> T:
         try:
-            async with asyncio.timeout(timeout_s):  # in all: httpx2 counts from byte to byte
+            async with asyncio.timeout(timeout_s):  # in all: aiohttp counts from read to read
                 return await question
         except LMError:
             raise

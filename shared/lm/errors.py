@@ -60,6 +60,6 @@ class RefusedInput(LMError):
 
 
 class Misconfigured(LMError):
-    """{endpoint} is not the server that the job describes: {detail}"""
+    """{endpoint} can't be used as the job says: {detail}"""
 
     fault, retryable = Fault.MISCONFIGURED, True

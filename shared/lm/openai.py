@@ -1,4 +1,4 @@
-"""OpenAI's protocol, as vLLM, llama.cpp, SGLang, TGI and others serve it, spoken with httpx2.
+"""OpenAI's protocol, as vLLM, llama.cpp, SGLang, TGI and others serve it.
 
 The vendor's own SDK costs two to three times the CPU per call (benchmarks/lm_clients.py) for nothing we use.
 """

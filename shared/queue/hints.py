@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from shared.errors import WorldError
 from shared.queue import names
@@ -19,6 +19,7 @@ TASKS = {
     names.CONTROL: "control.advance",
 }
 OUTPUTS_TASK = "outputs.generate"
+MOST_HINTS = 32  # in a queue, before the reconciler adds no more
 
 
 class BrokerUnreachableError(WorldError):
@@ -46,3 +47,16 @@ def publish(app: Celery, run_id: uuid.UUID, queues: Iterable[str]) -> None:
             app.send_task(task_of(queue), args=[str(run_id), queue], queue=queue)
         except (OperationalError, OSError) as error:
             log.warning("hint not published", run_id=str(run_id), queue=queue, error=str(error))
+
+
+def publish_if_few(app: Celery, run_id: uuid.UUID, queues: Iterable[str]) -> None:
+    """Hint at queues, unless hints lie there in heaps because no worker listens."""
+    for queue in queues:
+        try:
+            with app.connection_for_write() as connection, connection.channel() as channel:
+                waiting = channel.queue_declare(queue, passive=True).message_count
+        except (OperationalError, OSError, ChannelError) as error:
+            log.info("length of queue not known", queue=queue, error=str(error))
+            waiting = 0
+        if waiting < MOST_HINTS:
+            publish(app, run_id, [queue])

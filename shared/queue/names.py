@@ -3,7 +3,6 @@
 import re
 
 from shared.errors import UserError
-from shared.method.tasks import Stage
 
 INSTRUCTIONS = "instructions"
 INSTANCES = "instances"
@@ -29,23 +28,9 @@ def checked(name: str) -> str:
     return name
 
 
-def stage_of(queue: str) -> Stage | None:
-    """The stage whose work lies in a queue; `None` for `control`."""
-    if queue.startswith(_OUTPUTS):
-        return Stage.OUTPUT
-    stages = {INSTRUCTIONS: Stage.INSTRUCTION, INSTANCES: Stage.INSTANCE, CONSENSUS: Stage.CONSENSUS}
-    return stages.get(queue)
-
-
 def queues_of_model(model: str) -> tuple[str, ...]:
     """The queues whose work may need `model`, in the order of the stages."""
     return (INSTRUCTIONS, INSTANCES, outputs(model))
-
-
-def later_queues(queue: str, model: str) -> tuple[str, ...]:
-    """The queues after `queue` that also need `model`, and so go first when its window is full."""
-    order = queues_of_model(model)
-    return order[order.index(queue) + 1 :] if queue in order else ()
 
 
 def model_of(queue: str) -> str:

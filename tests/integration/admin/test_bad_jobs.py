@@ -16,7 +16,10 @@ INSTANCE = '{"input": "", "output": "o"}'
     [
         ("instructions.model=nobody", "instructions.model (--set): there is no model 'nobody'; models: base, chat"),
         ("outputs.1.model=nobody", "outputs.1.model (--set): there is no model 'nobody'"),
-        ("targets.output_only=0", "targets.output_only (--set): Input should be greater than or equal to 1"),
+        (
+            "targets.output_only=0",
+            "targets.output_only (--set): must be 1 or more; to make none of a type, leave it out",
+        ),
         ("outputs.1.model=base", "outputs.1 (line 21): the voice 'base' speaks twice; give it a `name`"),
         ("outputs.0.prompt=mine", "outputs.0.prompt: there is no template 'mine'; for this there are: output_few_shot"),
         ("outputs.0.prompt=instance_output_only", "outputs.0.prompt: 'instance_output_only' is for the stage"),
@@ -80,7 +83,7 @@ def test_a_server_that_is_another(doomed_command: CommandLine, job: Path, change
 def test_a_server_that_speaks_another_protocol(doomed_command: CommandLine, job: Path) -> None:
     with FakeServer(description_fault=FakeFault(404, b"not here")) as other:
         message = doomed_command.refused(2, "enqueue", job, "--set", f"models.base.endpoints=[{other.url}]")
-    assert f"models.base: {other.url} is not the server that the job describes" in message
+    assert f"models.base: {other.url} can't be used as the job says" in message
 
 
 def test_every_faulty_model_is_told_of_at_once(doomed_command: CommandLine, job: Path) -> None:

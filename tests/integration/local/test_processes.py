@@ -71,7 +71,7 @@ def test_several_are_stopped_in_the_time_of_one(tmp_path: Path) -> None:
     logs = [tmp_path / f"log{number}" for number in range(3)]
     children = [Child.start("stubborn", STUBBORN, log=log) for log in logs]
     for child, log in zip(children, logs, strict=True):
-        child.wait_ready(lambda log=log: log.read_text().endswith("\n"), timeout_s=10)  # type: ignore[misc]
+        child.wait_ready(lambda log=log: log.read_text().endswith("\n"), timeout_s=10)  # type: ignore[misc]  # the default is a Path
     began = time.monotonic()
     stop_together(children, timeout_s=1)
     assert time.monotonic() - began < 2.5

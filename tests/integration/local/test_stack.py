@@ -41,7 +41,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 def small(home: Home, **options: object) -> Stack:
     """A stack without LMs and workers."""
-    return Stack(home=home, models=(), workers=(), **options)  # type: ignore[arg-type]
+    return Stack(home=home, models=(), workers=(), **options)  # type: ignore[arg-type]  # a test gives what Stack takes
 
 
 def gone(pid: int) -> bool:

@@ -18,7 +18,6 @@ from services.admin.planning import plan_job
 from shared.job import JobSpec
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
-from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.app import make_app
 from shared.store.tables.runs import Run, RunState
@@ -28,14 +27,8 @@ from workers import instance_generator, instruction_generator, output_generator
 from workers.consensus_judge import judge_all
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
-from workers.stages import LMStage
 from workers.streaming import Stream
 
-STAGES: dict[Stage, LMStage] = {
-    Stage.INSTRUCTION: instruction_generator.STAGE,
-    Stage.INSTANCE: instance_generator.STAGE,
-    Stage.OUTPUT: output_generator.STAGE,
-}
 MOST_ROUNDS = 200
 _workers = count()
 
@@ -127,11 +120,12 @@ def stream(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:
     """What the task of an LM-bound queue does."""
     context = runtime.context(run_id)
     assert context is not None
-    stage = names.stage_of(queue)
-    assert stage is not None
-    models = {Stage.INSTRUCTION: context.job.instructions.model, Stage.INSTANCE: context.job.instances.model}
-    model = models.get(stage) or names.model_of(queue)
-    runtime.loop.run(Stream(runtime, context, STAGES[stage], queue, model, Random(0)).run())
+    stages = {
+        names.INSTRUCTIONS: (instruction_generator.STAGE, context.job.instructions.model),
+        names.INSTANCES: (instance_generator.STAGE, context.job.instances.model),
+    }
+    stage, model = stages.get(queue) or (output_generator.STAGE, names.model_of(queue))
+    runtime.loop.run(Stream(runtime, context, stage, queue, model, Random(0)).run())
 
 
 def work_on(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from shared.dataset.prompt_files import (
     SHIPPED_PROMPTS,
     PromptFolderError,
-    UnknownPromptError,
-    find_template,
     load_templates,
 )
 from shared.method.parsing import (
@@ -184,9 +182,3 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.md.j2").write_bytes(b"\xff")
     with pytest.raises(PromptFolderError, match=r"a\.md\.j2: .* can't decode"):
         load_templates(tmp_path)
-
-
-def test_an_unknown_id_is_answered_with_those_there_are() -> None:
-    assert find_template(TEMPLATES, "output_few_shot").id == "output_few_shot"
-    with pytest.raises(UnknownPromptError, match="no prompt template 'x'; templates: instance_input_"):
-        find_template(TEMPLATES, "x")

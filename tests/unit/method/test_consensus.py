@@ -9,7 +9,6 @@ from rouge_score.rouge_scorer import RougeScorer
 from shared.method.consensus import DiscardReason, Judgement, Rule, comparable, judge
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=True)
-ENSEMBLES = [Rule.ENSEMBLE_INSTRUCT, Rule.ENSEMBLE_INSTRUCT_2023]
 AGREEING = [rule for rule in Rule if rule is not Rule.NONE]
 
 words = st.sampled_from(["The", "the", "cat's", "cats", "running", "runs!", "2", "--", "éa", "猫", "+", ""])
