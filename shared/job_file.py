@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from shared.errors import UserError
 from shared.job import NAME_PATTERN, OWN_VOICE, JobSpec
@@ -169,20 +168,21 @@ def _faults(error: ValidationError, lines: Mapping[str, int]) -> Iterator[JobFau
         if fault["type"] == "too_short" and any(other[: len(place)] == place != other for other in places):
             continue  # it has items, and they are faulty
         field = ".".join(str(part) for part in place if part != "[key]")
-        yield JobFault(field, _message(fault), _line(field, lines))
+        pattern = fault.get("ctx", {}).get("pattern")
+        yield JobFault(field, _message(fault["type"], place, fault["msg"], pattern), _line(field, lines))
 
 
-def _message(fault: ErrorDetails) -> str:
+def _message(kind: str, place: tuple[int | str, ...], told: str, pattern: str | None) -> str:
     """pydantic's words, or better ones where we know them."""
-    if fault["type"] == "greater_than_equal" and "targets" in fault["loc"]:
+    if kind == "greater_than_equal" and "targets" in place:
         return "must be 1 or more; to make none of a type, leave it out"
-    if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME_PATTERN:
+    if pattern == NAME_PATTERN:
         return "a name is of small letters, digits, '-' and '_', begins with a letter or digit, and has 63 at most"
     return {
         "extra_forbidden": "there is no such setting; check its spelling",
         "missing": "is missing",
         "too_short": "name at least one",
-    }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    }.get(kind, told.removeprefix("Value error, "))
 
 
 def _override(content: dict[str, Any], lines: dict[str, int], text: str) -> None:
