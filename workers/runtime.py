@@ -112,7 +112,8 @@ class Runtime:
         self._contexts = {run_id: context for run_id, context in self._contexts.items() if run_id in running}
         busy = {*running, *+self.streaming}
         for key in [key for key in self._models if key[0] not in busy]:
-            self._windows.pop(key, None)
+            if window := self._windows.pop(key, None):
+                await window.released()
             await self._models.pop(key).close()
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
@@ -147,6 +148,8 @@ class Runtime:
 
     def close(self) -> None:
         """Give back the connections."""
+        for window in self._windows.values():
+            self.loop.run(window.released())
         for model in self._models.values():
             self.loop.run(model.close())
         self.loop.close()

@@ -93,7 +93,7 @@ class Stream:
         finally:
             for call in filter(None, self._calls):
                 call.cancel()
-            await self.window.leave(self)
+            self.window.leave(self)
             self.runtime.streaming[self.context.run_id] -= 1
 
     @property

@@ -6,8 +6,10 @@ under way is agreed with the other workers every now and then (`shared.store.sha
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -16,6 +18,7 @@ from shared.store import shares, work
 from shared.store.runs import is_running
 from shared.store.session import Sessions
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 RENEW_S = 0.25  # how often a share is renewed while others want some of the window
@@ -61,7 +64,7 @@ class CallWindow:
     over: bool = False  # whether the run has ended: no more calls for it
     _callers: list[Caller] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
-    _agreeing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)  # the last stream has left
 
     @property
     def free(self) -> int:
@@ -84,18 +87,16 @@ class CallWindow:
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._keep_renewing())
 
-    async def leave(self, caller: Caller) -> None:
-        """A stream has ended, and none of its calls is under way; the last one gives the share back."""
+    def leave(self, caller: Caller) -> None:
+        """A stream has ended, and none of its calls is under way; after the last one the share is given back."""
         self._callers.remove(caller)
-        if self._callers or self._renewing is None:
-            return
-        renewing, self._renewing = self._renewing, None
-        renewing.cancel()
-        await asyncio.wait([renewing])
-        async with self._agreeing:
-            if not self._callers:
-                self.slots = 0
-                await asyncio.to_thread(self._release)
+        if not self._callers:
+            self._changed.set()
+
+    async def released(self) -> None:
+        """Wait until no stream is left and the share is given back."""
+        while self._renewing:
+            await asyncio.wait([self._renewing])
 
     def ended(self) -> None:
         """A call is over: send the next."""
@@ -116,27 +117,37 @@ class CallWindow:
             each.wake()
 
     async def _keep_renewing(self) -> None:
-        alone = False
-        while True:
-            try:
-                async with self._agreeing:
-                    alone = await self._renew()
-            except Exception:  # whatever it is: without a share no call is sent
-                log.exception("share not renewed, will try again", model=self.model)
-            await asyncio.sleep(RENEW_ALONE_S if alone and self.slots else RENEW_S)
+        while self._renewing:
+            while self._callers:
+                self._changed.clear()
+                pause_s = await self._in_spite_of_errors(self._renew())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s or RENEW_S):
+                        await self._changed.wait()
+            self.slots = 0
+            await self._in_spite_of_errors(asyncio.to_thread(self._release))
+            if not self._callers:  # none has joined meanwhile
+                self._renewing = None
 
-    async def _renew(self) -> bool:
-        """Agree with the other workers; returns whether there are none."""
+    async def _in_spite_of_errors(self, work: Awaitable[T]) -> T | None:
+        try:
+            return await work
+        except Exception:  # whatever it is: without a share no call is sent, so it must be tried again
+            log.exception("share not agreed on", model=self.model)
+            return None
+
+    async def _renew(self) -> float:
+        """Agree with the other workers; returns when to do so again, in seconds."""
         holding = max(self.slots, self.in_flight)
         held = [(each.stage_name, each.queue, each.held) for each in self._callers]
         share = await asyncio.to_thread(self._agree, held, holding)
         self.over = share is None
-        if share and share.slots == self.slots:
-            return share.alone
-        self.slots = share.slots if share else 0
-        self.fill()
-        self._wake_all()
-        return share is None or share.alone
+        slots = share.slots if share else 0
+        if slots != self.slots or self.over:
+            self.slots = slots
+            self.fill()
+            self._wake_all()
+        return RENEW_ALONE_S if share and share.alone and slots else RENEW_S
 
     def _agree(self, held: list[tuple[Stage, str, int]], holding: int) -> shares.Share | None:
         wanted = dict.fromkeys(LM_STAGES, 0)

@@ -45,6 +45,9 @@ def demo(
         engine = make_engine(stack.info.database_url)
         try:
             _run(engine, stack, folder)
+        except KeyboardInterrupt:
+            say("stopping everything that the demo started …")
+            raise
         finally:
             engine.dispose()
     say("everything that the demo started has been stopped; its data are kept")
