@@ -20,18 +20,16 @@ LOADS = (Load(SLOTS, 0.0), Load(SLOTS, 1.0), Load(256, 1.0), Load(SLOTS, 0.1))
 app = typer.Typer(help="Measure what the system does on this machine.", no_args_is_help=True)
 
 
-@app.callback()
-def bench() -> None:
-    """Measure what the system does on this machine."""
-
-
 @app.command()
 def pipeline(
     workers: Annotated[int, typer.Option(min=1, help="worker processes, each on all queues")] = 2,
-    seconds: Annotated[float, typer.Option(min=0.1, help="how long to measure each scenario")] = 15.0,
-    slots: Annotated[int | None, typer.Option(min=1, help="calls at once, for one scenario of your own")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="how long to measure each scenario")] = 15.0,
+    slots: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="calls at once, for one scenario of your own")
+    ] = None,
     latency: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="the LM's latency in it, which varies by 30 %")
+        float | None,
+        typer.Option(min=0, max=60, metavar="SECONDS", help="the LM's latency in it, which varies by 30 %"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
