@@ -1,6 +1,7 @@
 """The environment: where the infrastructure is. What to make stands in a job, never here."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     lease_slack_s: float = Field(30, validation_alias="LEASE_SLACK_S", gt=0, allow_inf_nan=False)
     log_level: LogLevel = Field("INFO", validation_alias="LOG_LEVEL")
+    cpu_profile: Path | None = Field(None, validation_alias="CPU_PROFILE")  # a file for a worker to write
 
     def database(self) -> str:
         """The address of Postgres. Raises `MissingSettingError`."""

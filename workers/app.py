@@ -21,11 +21,12 @@ from shared.queue.hints import OUTPUTS_TASK, TASKS
 from shared.settings import settings
 from shared.store.loading import RunContext
 from shared.store.migrate import require_migrated
+from shared.telemetry.cpu_profile import CpuProfile, Part
 from shared.telemetry.logging import configure_logging
 from workers import instance_generator, instruction_generator, output_generator, reconciler
 from workers.consensus_judge import judge_all
 from workers.gate import advance
-from workers.runtime import Runtime
+from workers.runtime import LOOP_THREAD, Runtime
 from workers.stages import LMStage
 from workers.streaming import Stream
 
@@ -35,6 +36,7 @@ except EnsembleInstructError as error:
     sys.exit(f"error: {error}")  # or Celery shows the traceback of a failed import
 _runtimes: list[Runtime] = []
 _reconcilers: list[Thread] = []
+_profiles: list[CpuProfile] = []
 
 LINGER_S = 1.0  # how long a stream without work waits for some: a message for each would cost more
 RECONCILER_PATIENCE_S = 10.0  # how long a round under way may take to end
@@ -67,6 +69,8 @@ def _open_runtime(**_: Any) -> None:
     except EnsembleInstructError as error:
         sys.exit(f"error: {error}")  # Celery would log any other exception and go on
     _runtimes.append(runtime)
+    if path := settings().cpu_profile:
+        _profiles.append(CpuProfile(path, {LOOP_THREAD: Part.HTTP}))
 
 
 @worker_ready.connect
@@ -82,6 +86,8 @@ def _stop_streams(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _close_runtime(**_: Any) -> None:
+    for profile in _profiles:
+        profile.stop()
     for thread in _reconcilers:
         thread.join(RECONCILER_PATIENCE_S)
     _runtime().close()

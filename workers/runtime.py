@@ -28,6 +28,7 @@ from workers.windows import CallWindow
 
 T = TypeVar("T")
 
+LOOP_THREAD = "lm-calls"
 STORE_THREADS = 8  # that claim and write for the loop's streams
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
@@ -46,7 +47,7 @@ class EventLoop:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lm-calls", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=LOOP_THREAD, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

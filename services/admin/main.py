@@ -5,7 +5,7 @@ import sys
 import structlog
 import typer
 
-from services.admin import agreement, consensus, data, jobs, local, novelty, rejudging, runs, seeds
+from services.admin import agreement, bench, consensus, data, jobs, local, novelty, rejudging, runs, seeds
 from services.admin.demo import demo
 from services.admin.failures import TELLABLE, UnreadableArgumentError, tell
 
@@ -24,6 +24,7 @@ for module in (jobs, seeds, runs, data, rejudging, agreement, novelty, consensus
     module.register(app)
 app.add_typer(local.app, name="local")
 app.add_typer(data.database, name="db")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

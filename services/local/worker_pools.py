@@ -15,19 +15,20 @@ PING_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerPool:
-    """One worker process with `concurrency` threads for some queues."""
+    """One worker process with `concurrency` threads, or whatever Celery's `pool` has, for some queues."""
 
     name: str
     queues: tuple[str, ...]
     concurrency: int
     app: str = "workers.app"
+    pool: str = "threads"
 
     @property
     def command(self) -> list[str]:
         """What is run."""
         return [
             *(sys.executable, "-m", "celery", "-A", self.app, "worker", "-Q", ",".join(self.queues)),
-            *("--pool", "threads", "-c", str(self.concurrency), "-n", f"{self.name}@%h", "--loglevel", "INFO"),
+            *("--pool", self.pool, "-c", str(self.concurrency), "-n", f"{self.name}@%h", "--loglevel", "INFO"),
         ]
 
     def start(self, log: Path, folder: Path, environment: Mapping[str, str]) -> Child:

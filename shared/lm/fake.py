@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ from shared.lm.fake_protocols import (
     write,
 )
 from shared.lm.fake_responder import respond as plausible
+from shared.lm.fake_usage import UsageMeter
 
 DEFAULT_MODEL = FakeModel()
 GENERATING = ("/generate", "/v1/completions", "/v1/chat/completions")
+USAGE = "/fake/usage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,20 @@ Responder = Callable[[FakeRequest], FakeAnswer | FakeFault]
 Latency = float | Callable[[FakeRequest], float]
 
 
+def varying(latency_s: float, spread: float, seed: int = 0) -> Latency:
+    """A latency that varies evenly by ± the share `spread` of it, the same way for the same seed."""
+    chance = random.Random(seed)
+    return lambda _: latency_s * chance.uniform(1 - spread, 1 + spread)
+
+
 class FakeServer:
     """A fake LM server. As a context manager it serves in a thread of its own.
 
     `respond` says what the LM writes, and `latency` (seconds, or a function of the request) how long that
     takes. Above `slots` calls at once it answers 429. It wants `key` as the key, and `description_fault` is
     what goes wrong with `GET /info` and `GET /v1/models`. With `record`, what came for `GENERATING` paths
-    stands in `requests`, in the order of arrival.
+    stands in `requests`, in the order of arrival. `GET /fake/usage` tells how many of them there were, and how many
+    are and were in flight (`shared.lm.fake_usage`).
     """
 
     def __init__(
@@ -78,9 +88,8 @@ class FakeServer:
         self.description_fault = description_fault
         self.requests: list[Received] = []
         self.descriptions = 0  # how often it was asked what it serves
-        self.in_flight = 0
-        self.most_in_flight = 0
         self.url = ""
+        self._meter = UsageMeter()
         self._record = record
         self._connections: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,6 +114,16 @@ class FakeServer:
     def bodies(self) -> list[dict[str, object]]:
         """The recorded requests' JSON."""
         return [json.loads(request.body) for request in self.requests]
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls for text are being answered."""
+        return self._meter.in_flight
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many there were at most."""
+        return self._meter.most_in_flight
 
     async def serve(self, port: int = 0, on_ready: Callable[[], object] = lambda: None) -> None:
         """Serve on 127.0.0.1 until cancelled, or until the context ends; port 0 takes a free one."""
@@ -131,14 +150,15 @@ class FakeServer:
         """It went."""
         self._connections.discard(connection)
 
-    def answered(self) -> None:
+    def answered(self, received: Received) -> None:
         """A reply is gone."""
-        self.in_flight -= 1
+        if received.path in GENERATING:
+            self._meter.ended()
 
     def answer(self, received: Received) -> Reply:
         """Decide what to reply."""
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        if received.path in GENERATING:
+            self._meter.began()
         refusal = tgi_refusal if received.path == "/generate" else openai_refusal
         try:
             return self._route(received)
@@ -148,6 +168,8 @@ class FakeServer:
     def _route(self, received: Received) -> Reply:
         if received.path == "/health":
             return Reply(b"")
+        if received.path == USAGE:
+            return Reply(json.dumps(self._meter.usage().as_json()).encode())
         if self.key and received.headers.get("authorization") != f"Bearer {self.key}":
             raise Refused(401, "the key is wrong")
         if received.method == "GET" and received.path in ("/info", "/v1/models"):
@@ -200,10 +222,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.lm.fake", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--spread", type=float, default=0.0, help="by which share of it the latency varies, 0 to 1")
     parser.add_argument("--model", default=DEFAULT_MODEL.model_id)
     parser.add_argument("--slots", type=int, default=None, help="calls at once before it answers 429")
     given = parser.parse_args()
-    server = FakeServer(latency=given.latency, model=FakeModel(given.model), slots=given.slots)
+    latency = varying(given.latency, given.spread) if given.spread else given.latency
+    server = FakeServer(latency=latency, model=FakeModel(given.model), slots=given.slots)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve(given.port, lambda: print(server.url, flush=True)))
 

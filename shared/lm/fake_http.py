@@ -55,7 +55,7 @@ class Site(Protocol):
     def answer(self, received: Received) -> Reply:
         """Decide what to reply."""
 
-    def answered(self) -> None:
+    def answered(self, received: Received) -> None:
         """Called once for each call of `answer`, when its reply is gone or never will be."""
 
 
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, site: Site) -> None:
         self._site = site
         self._buffer = b""
-        self._busy = False
+        self._received: Received | None = None  # what is being answered
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -80,8 +80,7 @@ class Connection(asyncio.Protocol):
         self._site.closed(self)
         if self._timer:
             self._timer.cancel()
-        if self._busy:
-            self._done()
+        self._done()
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio with what the client sent."""
@@ -94,8 +93,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _serve(self) -> None:
-        while not self._busy and self._transport and (received := self._next_request()):
-            self._busy = True
+        while not self._received and self._transport and (received := self._next_request()):
+            self._received = received
             reply = self._site.answer(received)
             if reply.delivery is Delivery.HUNG:
                 return
@@ -121,8 +120,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(_head(reply) + reply.body)
 
     def _done(self) -> None:
-        self._busy = False
-        self._site.answered()
+        received, self._received = self._received, None
+        if received:
+            self._site.answered(received)
 
     def _next_request(self) -> Received | None:
         head, found, rest = self._buffer.partition(b"\r\n\r\n")

@@ -38,7 +38,10 @@ class Postings:
         """Note the terms of one more record, each of them once."""
         postings, record = self._postings, self.records
         for term in terms:
-            postings[term].append(record)
+            try:
+                postings[term].append(record)
+            except BufferError:  # whoever looks at a thread's frames, as a profiler does, keeps their views alive
+                postings[term] = postings[term] + array("I", (record,))
         self.records += 1
 
     def rarest_first(self, terms: Iterable[int]) -> list[int]:

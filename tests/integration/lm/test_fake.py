@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
@@ -9,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.lm.errors import Overloaded
-from shared.lm.fake import FakeServer
-from shared.lm.fake_protocols import FakeAnswer, FakeModel
+from shared.lm.fake import FakeServer, varying
+from shared.lm.fake_protocols import FakeAnswer, FakeModel, FakeRequest
+from shared.lm.fake_usage import Usage
 from shared.lm.protocol import Call
 from shared.method.decoding import Decoding
 from tests.integration.lm.session import ask, describe
@@ -107,3 +109,30 @@ def test_it_runs_as_a_process() -> None:
             assert describe("tgi", url)[0].model_id == "org/lm"
         finally:
             process.terminate()
+
+
+def usage(connection: HTTPConnection) -> Usage:
+    connection.request("GET", "/fake/usage")
+    return Usage(**json.loads(connection.getresponse().read()))
+
+
+def test_it_tells_how_busy_it_was() -> None:
+    with FakeServer(latency=0.2) as server, connect_plainly(server.url) as watching:
+        before = usage(watching)
+        with ThreadPoolExecutor(4) as callers:
+            list(callers.map(lambda _: ask("tgi", server.url, Call("p", GREEDY)), range(8)))
+        after = usage(watching)
+    assert (before.answered, after.answered, after.in_flight) == (0, 8, 0)
+    assert after.busy_s == pytest.approx(8 * 0.2, rel=0.1)
+    assert after.mean_in_flight(before) <= 4
+
+
+def test_its_latency_varies_the_same_way_each_time() -> None:
+    request = FakeRequest("/generate", "p", False, None, (), 8, {})
+    one, two = varying(1.0, 0.3), varying(1.0, 0.3)
+    assert callable(one)
+    assert callable(two)
+    seen = [one(request) for _ in range(1000)]
+    assert seen == [two(request) for _ in range(1000)]
+    assert 0.7 <= min(seen) < 0.72
+    assert 1.28 < max(seen) <= 1.3

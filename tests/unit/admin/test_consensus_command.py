@@ -53,7 +53,7 @@ def test_what_is_kept_is_written_in_the_order_of_the_first_file(command: Command
 def test_all_writes_the_discarded_ones_with_their_reason(command: CommandLine) -> None:
     written = lines(command("consensus", "a.jsonl", "b.jsonl", "c.jsonl", "--all"))
     assert [line["instruction"] for line in written] == ["one", "two", "three"]
-    assert len({tuple(line.keys() - {"input", "id"}) for line in written}) == 1
+    assert len({frozenset(line.keys() - {"input", "id"}) for line in written}) == 1
     assert (written[2]["accepted"], written[2]["reason"]) == (False, "low_agreement")
     assert (written[2]["output"], written[2]["choice"]) == ("left", None)
 

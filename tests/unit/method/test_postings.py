@@ -31,3 +31,13 @@ def test_terms_come_from_the_rarest_to_the_most_common() -> None:
     assert postings.rarest_first([3, 9, 2, 1]) == [1, 2, 3]
     assert postings.rarest_first([9]) == []
     assert postings.count([]).tolist() == [0, 0, 0]
+
+
+def test_records_are_added_while_somebody_keeps_the_frame_of_a_look_up() -> None:
+    postings = Postings()
+    postings.add([1, 2])
+    with pytest.raises(TypeError) as kept:
+        postings.having(1, None)  # type: ignore[arg-type]
+    postings.add([2, 1])
+    assert kept.tb is not None
+    assert postings.count([1, 2]).tolist() == [2, 2]
