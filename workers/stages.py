@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
+import structlog
 from sqlalchemy.orm import Session
 
 from shared.lm.protocol import Answer
@@ -19,6 +20,8 @@ from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
 from workers.gate import advance
 from workers.retrying import postponement
 from workers.runtime import Runtime
+
+log = structlog.get_logger()
 
 CRASHED = "crashed"
 UNRENDERABLE = "unrenderable"
@@ -167,4 +170,7 @@ def _write(
 def _tell(runtime: Runtime, context: RunContext, follow: Follow) -> None:
     publish(runtime.app, context.run_id, runtime.wake(context.run_id, follow.queues))
     if follow.advance:
-        advance(runtime, context)
+        try:
+            advance(runtime, context)
+        except Exception:  # what was answered is written; the reconciler will see to the rest
+            log.exception("run not advanced, the reconciler will", run_id=str(context.run_id))

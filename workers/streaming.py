@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 BATCH = 128  # answers written at once, at most
 UNWRITTEN = 2 * BATCH  # answers that a crash may cost: a batch being written, and one that waits for it
-FLUSH_S = 0.2  # how long an answer waits for others before it is written, at most
+FLUSH_S = 0.5  # how long an answer waits for others before it is written, at most
 AHEAD_S = 0.5  # for how long the work claimed ahead should last
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
