@@ -86,11 +86,11 @@ def _stop_streams(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _close_runtime(**_: Any) -> None:
-    for profile in _profiles:
-        profile.stop()
     for thread in _reconcilers:
         thread.join(RECONCILER_PATIENCE_S)
     _runtime().close()
+    for profile in _profiles:
+        profile.stop()
 
 
 def _context(run_id: str) -> RunContext | None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from shared.method.consensus import judge
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
@@ -10,6 +12,7 @@ from shared.store import gate, records, work
 from shared.store.copying import insert_rows
 from shared.store.judgements import example_row, usable, verdict_row
 from shared.store.loading import RunContext
+from shared.store.session import DATABASE_TROUBLE
 from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
 from workers.gate import advance
@@ -18,6 +21,9 @@ from workers.stages import CRASHED
 
 PAGE = 128
 LEASE_S = 60
+PATIENCE_S = 1.0  # between tries while the database is away
+
+log = structlog.get_logger()
 
 
 def judge_all(runtime: Runtime, context: RunContext) -> None:
@@ -38,8 +44,19 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
             )
         if not claims:
             return
-        judge_page(runtime, context, claims)
+        _judge_patiently(runtime, context, claims)
         advance(runtime, context)
+
+
+def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
+    """Judge a page, again and again while the database is away: a page that is done holds its leases no more."""
+    while True:
+        try:
+            return judge_page(runtime, context, claims)
+        except DATABASE_TROUBLE as error:
+            log.warning("page not judged, will try again", error=" ".join(str(error).split()))
+            if runtime.stopping.wait(PATIENCE_S):
+                raise
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:

@@ -36,7 +36,7 @@ def reconcile(runtime: Runtime) -> bool:
         with runtime.sessions() as session:
             due = due_queues(session)
         for each in due:
-            publish_if_few(runtime.app, each.run_id, runtime.wake(each.run_id, [each.queue]))
+            publish_if_few(runtime.app, each.run_id, [each.queue])  # to all: this one may not be enough
     return True
 
 

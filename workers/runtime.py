@@ -77,7 +77,7 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
     loop: EventLoop = field(default_factory=EventLoop)
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
-    streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # by run and queue; the loop's alone
+    streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # the loop alone writes it
     judges: OneAtATime = field(default_factory=OneAtATime)
     gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
@@ -91,7 +91,7 @@ class Runtime:
         gc.freeze()  # what is loaded by now stays; looking through it again and again costs a tenth of the CPU
         gc.set_threshold(GARBAGE_AFTER)
         engine = make_engine(database_url, pool_size=CONNECTIONS)
-        worker = f"{socket.gethostname()}:{getpid()}"
+        worker = f"{socket.gethostname()}:{getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
         return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
 
     def context(self, run_id: uuid.UUID) -> RunContext | None:
@@ -115,7 +115,8 @@ class Runtime:
         for key in [key for key in self._models if key[0] not in busy]:
             if window := self._windows.pop(key, None):
                 await window.released()
-            await self._models.pop(key).close()
+            if model := self._models.pop(key, None):
+                await model.close()
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
         """The client of a run's model, made once."""
@@ -134,6 +135,8 @@ class Runtime:
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
         """Tell this process's own streams and judge that there is work; returns the queues that none works on."""
+        if self.stopping.is_set():
+            return set(queues)
         self.loop.soon(self._wake, run_id, queues)
         judged = names.CONSENSUS in queues and self.judges.about_to_begin(run_id)
         return {

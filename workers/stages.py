@@ -82,13 +82,17 @@ class _Sorted:
 
 
 def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequence[Outcome], chance: Random) -> None:
-    """Write what became of some calls in one transaction, then tell the workers what follows.
+    """Write what became of some calls in a transaction or two, then tell the workers what follows.
 
-    Work that was lost and claimed again may be there twice; a lease is looked at for one claim at a time.
+    Answers and errors apart, since what each of them locks is locked in one order. Work that was lost and claimed
+    again may be there twice; a lease is looked at for one claim at a time.
     """
     once = {each.prepared.claim.id: each for each in reversed(outcomes)}
     again = [each for each in outcomes if once[each.prepared.claim.id] is not each]
-    _save(runtime, context, stage, list(once.values()), chance)
+    for answered in (True, False):
+        part = [each for each in once.values() if isinstance(each.result, Answer) is answered]
+        if part:
+            _save(runtime, context, stage, part, chance)
     if again:
         save(runtime, context, stage, again, chance)
 

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from random import Random
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import exc as database
 
 from shared.lm.errors import BrokenAnswer, LMError
 from shared.lm.protocol import Answer, LanguageModel
@@ -25,6 +25,7 @@ from shared.queue import names
 from shared.queue.hints import publish
 from shared.store import work
 from shared.store.loading import RunContext
+from shared.store.session import DATABASE_TROUBLE
 from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
 from workers.runtime import Runtime
@@ -41,10 +42,9 @@ AHEAD_S = 0.5  # for how long the work claimed ahead should last
 MOST_AHEAD = 256  # pieces of work, however quick the model
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
-WAIT_FOR_ROOM_S = 1.0  # how long it waits for room in a window that others fill, before it leaves its thread
+WAIT_FOR_ROOM_S = 20.0  # how long it waits for room in a window that others fill, before it leaves its thread
 TURN_S = 30.0  # after which a stream makes room for other runs', if there are any
-DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long a stream waits for a database that restarts
-DATABASE_TROUBLE = (database.OperationalError, database.InterfaceError, database.TimeoutError)
+DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long a stream waits for a database that restarts; the last, again
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Stream:
     _outcomes: list[Outcome] = field(default_factory=list)
     _writing: int = 0
     _claimed: int = 0
+    _leaving: bool = False
     _feeding: bool = True
     _look: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,9 +79,9 @@ class Stream:
         place = (self.context.run_id, self.queue)
         if place in self.runtime.streams:
             return self.runtime.streams[place].wake()
-        self.runtime.streams[place] = self
         self.lm = self.runtime.model(self.context, self.model)
         self.window = self.runtime.window(self.context, self.model)
+        self.runtime.streams[place] = self
         self.window.join(self)
         self.runtime.streaming[self.context.run_id] += 1
         try:
@@ -106,6 +107,11 @@ class Stream:
     def held(self) -> int:
         """How many pieces of work are waiting to be sent or under way."""
         return len(self._ready) + len(self._calls)
+
+    @property
+    def feeding(self) -> bool:
+        """Whether it will claim more."""
+        return not (self._leaving or self.runtime.stopping.is_set())
 
     @property
     def waiting(self) -> bool:
@@ -189,6 +195,7 @@ class Stream:
 
     async def _stop_feeding(self) -> None:
         """Give back what was not begun, and let others go on at once; the calls under way come to their end."""
+        self._leaving = True
         try:
             await self._give_back(before=time.monotonic())
             if self._claimed and not self.runtime.stopping.is_set():
@@ -270,9 +277,8 @@ class Stream:
 
     def _do_others_wait(self) -> bool:
         with self.runtime.sessions() as session:
-            return any(
-                due.queue == self.queue and due.run_id != self.context.run_id for due in work.due_queues(session)
-            )
+            due = work.due_queues(session)
+        return any(each.queue == self.queue and (each.run_id, each.queue) not in self.runtime.streams for each in due)
 
     def _pass_on(self) -> None:
         """The room that this stream leaves may be what another queue of its model waits for."""
@@ -280,14 +286,16 @@ class Stream:
         publish(self.runtime.app, self.context.run_id, waiting)
 
     async def _patiently(self, function: Callable[..., T], *arguments: object) -> T:
-        """Do it in a thread, again and again for some seconds if the database is away."""
-        for wait_s in DATABASE_WAITS_S:
+        """Do it in a thread, again and again while the database is away, but not much longer than the worker lives."""
+        for wait_s in chain(DATABASE_WAITS_S, repeat(DATABASE_WAITS_S[-1])):
             try:
                 return await asyncio.to_thread(function, *arguments)
             except DATABASE_TROUBLE as error:
+                if self.runtime.stopping.is_set() and wait_s == DATABASE_WAITS_S[-1]:
+                    raise
                 log.warning("the database is away, will try again", error=" ".join(str(error).split()))
                 await asyncio.sleep(wait_s)
-        return await asyncio.to_thread(function, *arguments)
+        raise AssertionError("repeat() has no end")
 
 
 async def _outcome(lm: LanguageModel, prepared: PreparedCall) -> Outcome:

@@ -5,8 +5,10 @@ under way is agreed with the other workers every now and then (`shared.store.sha
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -23,6 +25,8 @@ log = structlog.get_logger()
 
 RENEW_S = 0.25  # how often a share is renewed while others want some of the window
 RENEW_ALONE_S = 1.0  # and how often while nobody does
+SAFETY_S = 3.0  # how long before its share expires a worker stops sending calls on it
+_AGREEING = ThreadPoolExecutor(2, thread_name_prefix="shares")  # apart, so that nothing slow can hold it up
 
 
 class Caller(Protocol):
@@ -37,6 +41,10 @@ class Caller(Protocol):
     @property
     def held(self) -> int:
         """How many pieces of work it holds that are waiting to be sent or under way."""
+
+    @property
+    def feeding(self) -> bool:
+        """Whether it will claim more."""
 
     @property
     def waiting(self) -> bool:
@@ -64,12 +72,13 @@ class CallWindow:
     over: bool = False  # whether the run has ended: no more calls for it
     _callers: list[Caller] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
+    _good_until: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)  # the last stream has left
 
     @property
     def free(self) -> int:
-        """How many more calls may be sent now."""
-        return max(0, self.slots - self.in_flight)
+        """How many more calls may be sent now: none on a share that others may have been given meanwhile."""
+        return max(0, self.slots - self.in_flight) if time.monotonic() < self._good_until else 0
 
     @property
     def calls_per_s(self) -> float:
@@ -88,7 +97,7 @@ class CallWindow:
             self._renewing = asyncio.create_task(self._keep_renewing())
 
     def leave(self, caller: Caller) -> None:
-        """A stream has ended, and none of its calls is under way; after the last one the share is given back."""
+        """A stream has ended, its calls too; after the last one the share is given back."""
         self._callers.remove(caller)
         if not self._callers:
             self._changed.set()
@@ -138,27 +147,37 @@ class CallWindow:
 
     async def _renew(self) -> float:
         """Agree with the other workers; returns when to do so again, in seconds."""
-        holding = max(self.slots, self.in_flight)
-        held = [(each.stage_name, each.queue, each.held) for each in self._callers]
-        share = await asyncio.to_thread(self._agree, held, holding)
+        began, holding = time.monotonic(), max(self.slots, self.in_flight)
+        held = [(each.stage_name, each.queue if each.feeding else None, each.held) for each in self._callers]
+        fresh = began < self._good_until or not holding
+        share = await asyncio.get_running_loop().run_in_executor(_AGREEING, self._agree, held, holding, fresh)
+        self._good_until = began + shares.EXPIRES_S - SAFETY_S
         self.over = share is None
         slots = share.slots if share else 0
-        if slots != self.slots or self.over:
-            self.slots = slots
-            self.fill()
+        changed = slots != self.slots or self.over or not fresh
+        self.slots = slots
+        self.fill()
+        if changed:
             self._wake_all()
         return RENEW_ALONE_S if share and share.alone and slots else RENEW_S
 
-    def _agree(self, held: list[tuple[Stage, str, int]], holding: int) -> shares.Share | None:
+    def _agree(self, held: list[tuple[Stage, str | None, int]], holding: int, may_grow: bool) -> shares.Share | None:
         wanted = dict.fromkeys(LM_STAGES, 0)
         with self.sessions.begin() as session:
             if not is_running(session, self.run_id):
                 return None
             for stage, queue, count in held:
-                wanted[stage] += count + work.count_due(session, self.run_id, queue, self.size)
+                wanted[stage] += count + (work.count_due(session, self.run_id, queue, self.size) if queue else 0)
             counts = [min(count, self.size) for count in wanted.values()]
             return shares.renew(
-                session, self.run_id, self.model, self.size, worker=self.worker, wanted=counts, holding=holding
+                session,
+                self.run_id,
+                self.model,
+                self.size,
+                worker=self.worker,
+                wanted=counts,
+                holding=holding,
+                may_grow=may_grow,
             )
 
     def _release(self) -> None:

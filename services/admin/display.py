@@ -94,7 +94,7 @@ def _total(each: TypeProgress, stage: Stage) -> int:
 
 
 def _models(progress: RunProgress) -> Table:
-    models = table("model", numbers=("calls", "tokens read", "tokens written", "under way", "waiting"))
+    models = table("model", numbers=("calls", "tokens read", "tokens written", "claimed", "waiting"))
     for model in progress.models:
         counts = (model.calls, model.prompt_tokens, model.completion_tokens, model.busy, model.waiting)
         models.add_row(model.name, *(str(count) for count in counts))

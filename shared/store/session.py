@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, text
+from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -14,6 +14,7 @@ Sessions = sessionmaker[Session]
 
 LOCK_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+DATABASE_TROUBLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)  # what passes when it is back
 
 
 class DatabaseAddressError(UserError):

@@ -54,10 +54,12 @@ def renew(
     worker: str,
     wanted: Sequence[int],
     holding: int,
+    may_grow: bool = True,
 ) -> Share:
     """Tell what `worker` wants of a model's `size` slots, by stage, and learn what it may have.
 
-    `holding` is the highest number of calls that it may have under way at this moment.
+    `holding` is the highest number of calls that it may have under way at this moment. A worker that could not
+    renew for a while may not grow at once: others in its case must come back first.
     """
     lock(session, "share", run_id, model)
     others = session.execute(
@@ -70,7 +72,7 @@ def renew(
     ).all()
     fair = divide(size, {worker: wanted, **{name: theirs for name, theirs, _ in others}})[worker]
     free = size - sum(slots for _, _, slots in others)
-    slots = max(holding, min(fair, free))
+    slots = max(holding, min(fair, free)) if may_grow else holding
     values = {"wanted": list(wanted), "slots": slots, "expires_at": func.now() + seconds(EXPIRES_S)}
     row = insert(ModelShare).values(run_id=run_id, model=model, worker=worker, **values)
     session.execute(row.on_conflict_do_update(index_elements=["run_id", "model", "worker"], set_=values))

@@ -9,14 +9,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import ModelShare, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
 
@@ -288,7 +288,8 @@ def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElem
 
 
 def drop_stragglers(session: Session) -> None:
-    """End the work that came back or was added just as its run ended."""
+    """End the work that came back or was added just as its run ended; forget the shares of vanished workers."""
+    session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(3600)))
     session.execute(
         update(WorkItem)
         .where(WorkItem.state == WorkState.READY, WorkItem.run_id.in_(select(Run.id).where(~_RUNNING)))

@@ -42,6 +42,20 @@ def test_a_newcomer_waits_until_the_other_has_given_way(sessions: Sessions, run_
     assert ask(sessions, run_id, "b", holding=1).slots == 2
 
 
+def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_back(
+    sessions: Sessions, run_id: uuid.UUID
+) -> None:
+    ask(sessions, run_id, "a", wanted=2)
+    ask(sessions, run_id, "b", wanted=2)
+    with sessions.begin() as session:
+        session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
+    with sessions.begin() as session:
+        back = renew(session, run_id, "base", 4, worker="a", wanted=[9, 0, 0], holding=2, may_grow=False)
+    assert back.slots == 2
+    assert ask(sessions, run_id, "b", holding=2).slots == 2
+    assert ask(sessions, run_id, "a", holding=2).slots == 2
+
+
 def test_another_models_or_runs_share_takes_no_room(sessions: Sessions, run_id: uuid.UUID) -> None:
     ask(sessions, plant_run(sessions, "another"), "a")
     with sessions.begin() as session:

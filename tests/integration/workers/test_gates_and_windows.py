@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from functools import partial
 
+import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sqlalchemy import func, select, text, update
 
@@ -19,7 +20,8 @@ from shared.store.loading import RunContext
 from shared.store.locks import held_by_one, lock
 from shared.store.records import completed_types
 from shared.store.runs import targets_of
-from shared.store.tables.records import Example, Instruction, RecordState
+from shared.store.shares import renew
+from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import claim, fail
@@ -36,6 +38,7 @@ from tests.integration.workers.driving import (
     stream,
     work_on,
 )
+from workers import streaming
 from workers.gate import advance
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
@@ -169,16 +172,20 @@ def test_workers_together_have_no_more_calls_under_way_than_the_job_allows(
     assert server.most_in_flight == 3
 
 
-def test_a_stream_without_room_leaves_its_thread_to_others(runtime: Runtime, lm: FakeServer) -> None:
+def test_a_stream_without_room_leaves_its_thread_to_others(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "WAIT_FOR_ROOM_S", 1.0)
     models = {"base": {"max_in_flight": 1}}
     run_id = begin(runtime, small_job(lm.url, models=models, targets={"output_only": 4}))
     with runtime.sessions.begin() as session:
-        claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=600, worker="another")
+        renew(session, run_id, "base", 1, worker="another", wanted=[1, 0, 0], holding=1)
     leaving = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS))
     leaving.start()
     leaving.join(15)  # a turn takes 30 s
 
     assert not leaving.is_alive()
+    assert rows(runtime, select(Generation.id)) == []
 
 
 def test_one_thread_is_enough_for_all_queues(runtime: Runtime, lm: FakeServer) -> None:
