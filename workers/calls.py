@@ -8,14 +8,14 @@ from typing import Any
 from shared.job import ModelKind
 from shared.lm.errors import Fault, LMError
 from shared.lm.protocol import Answer, Call, Description
-from shared.method.decoding import DecodingOverrides
+from shared.method.decoding import Decoding, DecodingOverrides
 from shared.method.prompts import PromptTemplate, render
 from shared.method.sampling import rng
 from shared.method.tasks import Demonstration, DemonstrationKind
+from shared.store.copying import Row
 from shared.store.keys import key
 from shared.store.loading import RunContext
 from shared.store.runs import template_key
-from shared.store.tables.records import Generation
 from shared.store.work import Claim
 
 # A server that is full, away, or somebody else's has taken no call, so there is no generation to keep.
@@ -31,11 +31,8 @@ class PreparedCall:
     template: PromptTemplate
     demonstrations: tuple[Demonstration, ...]
     model: str
-
-    @property
-    def generation_id(self) -> uuid.UUID:
-        """The key of the generation that this attempt becomes."""
-        return key("generation", self.claim.id, self.claim.attempt)
+    generation_id: uuid.UUID
+    """The key of the generation that this attempt becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +61,56 @@ def prepare(
     chance = rng(context.job.seed, claim.stage, claim.task_type, claim.position, claim.voice)
     call = Call(
         prompt=render(template, shown, **values),
-        decoding=overrides.over(template.decoding),
+        decoding=_decoding(overrides, template.decoding),
         stop=stop,
         seed=chance.getrandbits(31),
         chat=context.job.models[model].kind is ModelKind.INSTRUCT,
     )
-    return PreparedCall(claim, call, template, shown, model)
+    return PreparedCall(claim, call, template, shown, model, key("generation", claim.id, claim.attempt))
 
 
-def generation(context: RunContext, outcome: Outcome, worker: str) -> Generation:
+@lru_cache(maxsize=256)
+def _decoding(overrides: DecodingOverrides, decoding: Decoding) -> Decoding:
+    return overrides.over(decoding)
+
+
+def generation(context: RunContext, outcome: Outcome, worker: str) -> Row:
     """The row that keeps a call, whether it was answered or failed."""
     prepared, result = outcome.prepared, outcome.result
     answer = result if isinstance(result, Answer) else None
     error = result if isinstance(result, LMError) else None
-    return Generation(
-        id=prepared.generation_id,
-        run_id=context.run_id,
-        work_item_id=prepared.claim.id,
-        attempt=prepared.claim.attempt,
-        stage=prepared.claim.stage,
-        task_type=prepared.claim.task_type,
-        model_id=context.model_ids[prepared.model],
-        endpoint=result.endpoint,
-        server_id=answer and server(context, prepared.model, answer.served)["id"],
-        template_id=template_key(prepared.template),
-        seed_task_ids=_keys(prepared, DemonstrationKind.SEED),
-        instruction_ids=_keys(prepared, DemonstrationKind.INSTRUCTION),
-        prompt=prepared.call.prompt,
-        parameters={
-            **prepared.call.decoding.model_dump(),
-            "stop": prepared.call.stop,
-            "chat": prepared.call.chat,
-        },
-        seed=prepared.call.seed,
-        response=answer and answer.text,
-        finish_reason=answer and answer.finish_reason,
-        fault=error and error.fault,
-        detail=error and error.detail,
-        prompt_tokens=answer and answer.prompt_tokens,
-        completion_tokens=answer and answer.completion_tokens,
-        latency_s=outcome.latency_s,
-        worker=worker,
-    )
+    return {
+        "id": prepared.generation_id,
+        "run_id": context.run_id,
+        "work_item_id": prepared.claim.id,
+        "attempt": prepared.claim.attempt,
+        "stage": prepared.claim.stage,
+        "task_type": prepared.claim.task_type,
+        "model_id": context.model_ids[prepared.model],
+        "endpoint": result.endpoint,
+        "server_id": answer and _server_key(context.model_ids[prepared.model], answer.served),
+        "template_id": template_key(prepared.template.sha256),
+        "seed_task_ids": _keys(prepared, DemonstrationKind.SEED),
+        "instruction_ids": _keys(prepared, DemonstrationKind.INSTRUCTION),
+        "prompt": prepared.call.prompt,
+        "parameters": _parameters(prepared.call.decoding, prepared.call.stop, prepared.call.chat),
+        "seed": prepared.call.seed,
+        "response": answer and answer.text,
+        "finish_reason": answer and answer.finish_reason,
+        "fault": error and error.fault,
+        "detail": error and error.detail,
+        "prompt_tokens": answer and answer.prompt_tokens,
+        "completion_tokens": answer and answer.completion_tokens,
+        "latency_s": outcome.latency_s,
+        "worker": worker,
+    }
 
 
 def server(context: RunContext, model: str, served: Description) -> dict[str, Any]:
     """The row of a server, as it described itself."""
     model_id = context.model_ids[model]
     return {
-        "id": key("server", model_id, *astuple(served)),
+        "id": _server_key(model_id, served),
         "model_id": model_id,
         "endpoint": served.endpoint,
         "served_model": served.model_id,
@@ -123,8 +121,15 @@ def server(context: RunContext, model: str, served: Description) -> dict[str, An
     }
 
 
-_uuid = lru_cache(maxsize=1 << 16)(uuid.UUID)  # a seed's key comes up in every other call
+@lru_cache(maxsize=256)
+def _server_key(model_id: uuid.UUID, served: Description) -> uuid.UUID:
+    return key("server", model_id, *astuple(served))
 
 
-def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[uuid.UUID]:
-    return [_uuid(each.key) for each in prepared.demonstrations if each.kind is kind]
+@lru_cache(maxsize=256)
+def _parameters(decoding: Decoding, stop: tuple[str, ...], chat: bool) -> dict[str, object]:
+    return {**decoding.model_dump(), "stop": stop, "chat": chat}
+
+
+def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[str]:
+    return [each.key for each in prepared.demonstrations if each.kind is kind]

@@ -13,8 +13,9 @@ from shared.lm.protocol import Answer
 from shared.method.tasks import Stage
 from shared.queue.hints import publish
 from shared.store import records, work
-from shared.store.copying import insert_rows
+from shared.store.copying import copy_rows
 from shared.store.loading import RunContext
+from shared.store.tables.records import Generation
 from shared.store.work import Claim, Postponement
 from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
 from workers.gate import advance
@@ -149,7 +150,7 @@ def _is_kept(outcome: Outcome, held: set[uuid.UUID]) -> bool:
 def _write_generations(session: Session, context: RunContext, kept: Sequence[Outcome], worker: str) -> None:
     served = {(each.prepared.model, each.result.served) for each in kept if isinstance(each.result, Answer)}
     records.remember_servers(session, [server(context, *each) for each in served])
-    insert_rows(session, [generation(context, each, worker) for each in kept])
+    copy_rows(session, Generation, [generation(context, each, worker) for each in kept])
 
 
 def _write(

@@ -7,10 +7,11 @@ its client gets aiohttp as the transport below.
 import ssl
 from contextvars import ContextVar
 from functools import lru_cache
-from json import dumps, loads
+from json import loads
 
 import aiohttp
 import httpx2
+import orjson
 
 from shared.lm.api_key import ApiKey
 
@@ -113,7 +114,7 @@ class JsonClient:
 
     async def post(self, path: str, body: dict[str, object]) -> object:
         """The JSON that `path` answers to `body`."""
-        sent = dumps(body, ensure_ascii=False).encode()
+        sent = orjson.dumps(body)
         answer: object = loads(await self._connections.send("POST", self._base + path, sent, self._headers))
         return answer
 

@@ -34,8 +34,7 @@ _SOME = 4  # as many likely records are looked at as are compared
 _SAMPLE = 1 << 14  # records
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A known text's key, and its Rouge-L F1 (0 to 1, no stemmer) with the text asked about."""
 
     key: str
@@ -141,8 +140,10 @@ class NoveltyIndex:
             comparable = [record for record in new if query.text and self._texts[record]]
             scores = dict.fromkeys(new, 0.0)
             scores.update(zip(comparable, self._scores(query, comparable).tolist(), strict=True))
-            matches = [*ranking.matches, *(Match(self._keys[record], score) for record, score in scores.items())]
-            matches.sort(key=lambda match: -match.score)  # equals stay in order of insertion
+            # The last of a full list gives way to what scores higher, never to its equal.
+            least = ranking.matches[-1].score if len(ranking.matches) == ranking.k > 0 else -1.0
+            better = [Match(self._keys[record], score) for record, score in scores.items() if score > least]
+            matches = sorted([*ranking.matches, *better], key=lambda match: -match.score)  # equals: as inserted
             return Ranking(tuple(matches[: ranking.k]), len(self._keys), ranking.k)
 
     def assess(self, text: str, k: int = 10) -> Novelty:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class TaskType(StrEnum):
@@ -54,8 +55,7 @@ class SeedTask:
         return TaskType.INPUT_OUTPUT if self.instances[0].input.strip() else TaskType.OUTPUT_ONLY
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
+class Demonstration(NamedTuple):
     """An example shown in a prompt. `key` is the store's id of the seed task or instruction."""
 
     kind: DemonstrationKind

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, exists, func
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
+from shared.store.arrays import any_of
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunTarget
@@ -60,7 +61,7 @@ def mark_gated(session: Session, work_ids: Sequence[uuid.UUID]) -> None:
     """Remember that the gate has seen these proposals."""
     session.execute(
         update(WorkItem)
-        .where(WorkItem.id.in_(work_ids))
+        .where(WorkItem.id == any_of(work_ids))
         .values(gated=True)
         .execution_options(synchronize_session=False)
     )

@@ -8,7 +8,7 @@ POSITIONS_PER_PROPOSAL = 32
 
 def key(*parts: object) -> uuid.UUID:
     """The key of the thing that these parts name, e.g. `key("instance", instruction_id)`."""
-    return uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
+    return uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts)))
 
 
 def judgement_key(run_id: uuid.UUID, number: int = 0) -> uuid.UUID:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, Integer, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
+from shared.store.arrays import any_of, uuids
 from shared.store.gate import AcceptedInstruction
 from shared.store.tables.records import Candidate, Instance, Instruction
 from shared.store.tables.runs import RunTarget, Server
@@ -47,9 +48,7 @@ def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> Non
 def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, AcceptedInstruction]:
     """The accepted instructions with these keys."""
     rows = session.execute(
-        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(
-            Instruction.id == any_(bindparam(None, list(ids), ARRAY(Uuid)))
-        )
+        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(Instruction.id == any_of(ids))
     )
     return {id: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
 
@@ -64,7 +63,7 @@ def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uui
             func.coalesce(Instruction.accepted_order, 0),
         )
         .join(Instruction, Instruction.id == Instance.instruction_id)
-        .where(Instance.id.in_(instance_ids))
+        .where(Instance.id == any_of(instance_ids))
     )
     return {row[0]: Question(*row) for row in rows}
 
@@ -76,7 +75,7 @@ def subjects(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid
             Instance.id, Instance.task_type, Instruction.position, Instruction.text, func.coalesce(Instance.input, "")
         )
         .join(Instruction, Instruction.id == Instance.instruction_id)
-        .where(Instance.id.in_(instance_ids))
+        .where(Instance.id == any_of(instance_ids))
     )
     return {row[0]: Subject(row[0], TaskType(row[1]), *row[2:]) for row in rows}
 
@@ -84,7 +83,7 @@ def subjects(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid
 def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Candidate]]:
     """The candidates of each of these instances, number 0 first."""
     found: dict[uuid.UUID, list[Candidate]] = defaultdict(list)
-    rows = select(Candidate).where(Candidate.instance_id.in_(instance_ids)).order_by(Candidate.number)
+    rows = select(Candidate).where(Candidate.instance_id == any_of(instance_ids)).order_by(Candidate.number)
     for row in session.scalars(rows):
         found[row.instance_id].append(row)
     return found
@@ -99,7 +98,7 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[I
     """
     counts = Counter(instance_ids)
     spoken = (
-        func.unnest(bindparam(None, list(counts), ARRAY(Uuid)), bindparam(None, list(counts.values()), ARRAY(Integer)))
+        func.unnest(uuids(counts), bindparam(None, list(counts.values()), ARRAY(Integer)))
         .table_valued("id", "outputs", name="spoken")
         .render_derived()
     )

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import String, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -55,9 +56,10 @@ def seed_key(seed: SeedTask) -> uuid.UUID:
     return key("seed", seed.id, seed.instruction, *(text for i in seed.instances for text in (i.input, i.output)))
 
 
-def template_key(template: PromptTemplate) -> uuid.UUID:
-    """The key of a prompt template: equal for equal sources."""
-    return key("prompt_template", template.sha256)
+@lru_cache(maxsize=256)
+def template_key(sha256: str) -> uuid.UUID:
+    """The key of the prompt template whose source has this sha256."""
+    return key("prompt_template", sha256)
 
 
 def begin_run(session: Session, new: NewRun) -> Run:
@@ -112,7 +114,7 @@ def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask])
 def _write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[PromptTemplate]) -> None:
     rows = [
         {
-            "id": template_key(template),
+            "id": template_key(template.sha256),
             "sha256": template.sha256,
             "name": template.id,
             "version": template.version,

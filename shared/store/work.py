@@ -9,10 +9,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, any_, bindparam, delete, func, select, text, update
+import orjson
+from sqlalchemy import ColumnElement, Row, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
+from shared.store.arrays import any_of
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
@@ -45,6 +47,7 @@ class NewWork:
 class Claim:
     """A piece of work that a worker holds until its lease ends."""
 
+    token: uuid.UUID
     id: uuid.UUID
     run_id: uuid.UUID
     stage: Stage
@@ -54,12 +57,15 @@ class Claim:
     voice: str | None
     instruction_id: uuid.UUID | None
     instance_id: uuid.UUID | None
-    attempt: int
     failures: int
     timeouts: int
     overloads: int
     crashes: int
-    token: uuid.UUID
+
+    @property
+    def attempt(self) -> int:
+        """How often it was tried before, for whatever reason in vain."""
+        return self.failures + self.timeouts + self.overloads + self.crashes
 
     @property
     def subject(self) -> uuid.UUID:
@@ -84,11 +90,10 @@ class Postponement:
 _ADD = text("""
     INSERT INTO work_items
       (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id)
-    SELECT new.* FROM unnest(
-      CAST(:id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:stage AS text[]), CAST(:task_type AS text[]),
-      CAST(:queue AS text[]), CAST(:model AS text[]), CAST(:voice AS text[]), CAST(:position AS bigint[]),
-      CAST(:instruction_id AS uuid[]), CAST(:instance_id AS uuid[])
-    ) AS new (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id)
+    SELECT new.* FROM json_to_recordset(CAST(:rows AS json)) AS new (
+      id uuid, run_id uuid, stage text, task_type text, queue text, model text, voice text, position bigint,
+      instruction_id uuid, instance_id uuid
+    )
     JOIN runs ON runs.id = new.run_id AND runs.state = 'running'
     ON CONFLICT DO NOTHING
 """)
@@ -101,7 +106,8 @@ _COLUMNS = (
 def add_work(session: Session, work: Sequence[NewWork]) -> None:
     """Plan work; what is planned already stays as it is, and a run that has ended gets none."""
     if work:
-        session.execute(_ADD, {column: [getattr(item, column) for item in work] for column in _COLUMNS})
+        rows = [{column: getattr(item, column) for column in _COLUMNS} for item in work]
+        session.execute(_ADD, {"rows": orjson.dumps(rows).decode()})
 
 
 def claim(
@@ -163,12 +169,8 @@ _OF_A_CLAIM = (
 
 
 def _claim(row: Row[*tuple[Any, ...]], token: uuid.UUID) -> Claim:
-    values = row._asdict()
-    return Claim(
-        **{**values, "stage": Stage(row.stage), "task_type": TaskType(row.task_type)},
-        attempt=row.failures + row.timeouts + row.overloads + row.crashes,
-        token=token,
-    )
+    id, run_id, stage, task_type, *rest = row  # as `_OF_A_CLAIM` names them
+    return Claim(token, id, run_id, Stage(stage), TaskType(task_type), *rest)
 
 
 def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:
@@ -208,10 +210,9 @@ def _end(session: Session, claims: Collection[Claim], state: WorkState) -> set[u
 
 def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
     """The condition that a row is one of these and its lease still the claim's."""
-    ids, tokens = [claim.id for claim in claims], list({claim.token for claim in claims})
     return (
-        WorkItem.id == any_(bindparam(None, ids, ARRAY(Uuid))),
-        WorkItem.lease_token == any_(bindparam(None, tokens, ARRAY(Uuid))),
+        WorkItem.id == any_of(claim.id for claim in claims),
+        WorkItem.lease_token == any_of({claim.token for claim in claims}),
         WorkItem.state == WorkState.LEASED,
     )
 
