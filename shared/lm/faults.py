@@ -15,7 +15,7 @@ from shared.lm.errors import (
     TimedOut,
     Unreachable,
 )
-from shared.lm.http import StatusError
+from shared.lm.http import StatusError, UnwritableError
 
 LONGEST_DETAIL = 300
 
@@ -40,6 +40,7 @@ _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
     (TimeoutError, TimedOut),
     (httpx2.UnsupportedProtocol, Misconfigured),
     (httpx2.InvalidURL, Misconfigured),
+    (UnwritableError, RefusedInput),
     (UnicodeEncodeError, RefusedInput),  # our own prompt: what comes in is only ever decoded
 )
 

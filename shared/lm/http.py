@@ -32,6 +32,10 @@ class StatusError(Exception):
         self.text = body.decode(errors="replace")
 
 
+class UnwritableError(ValueError):
+    """A prompt that is no Unicode text: it holds half a surrogate pair."""
+
+
 class Connections:
     """The connections to one server, made when they are first used; they belong to that event loop.
 
@@ -113,8 +117,11 @@ class JsonClient:
         return answer
 
     async def post(self, path: str, body: dict[str, object]) -> object:
-        """The JSON that `path` answers to `body`."""
-        sent = orjson.dumps(body)
+        """The JSON that `path` answers to `body`. Raises `UnwritableError`."""
+        try:
+            sent = orjson.dumps(body)
+        except TypeError as error:  # all else that a body holds can be written
+            raise UnwritableError(str(error)) from error
         answer: object = loads(await self._connections.send("POST", self._base + path, sent, self._headers))
         return answer
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shared.lm.api_key import ApiKey
 from shared.lm.errors import Fault
 from shared.lm.faults import LONGEST_DETAIL, lm_error, one_line
-from shared.lm.http import StatusError
+from shared.lm.http import StatusError, UnwritableError
 
 NO_KEY = ApiKey()
 REFUSED = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
@@ -53,6 +53,7 @@ def test_a_status_has_its_class(status: int, fault: Fault) -> None:
         (httpx2.UnsupportedProtocol("ftp"), Fault.MISCONFIGURED),
         (ValueError("not JSON"), Fault.BROKEN_ANSWER),
         (RecursionError(), Fault.BROKEN_ANSWER),
+        (UnwritableError("surrogates"), Fault.REFUSED_INPUT),
         (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), Fault.REFUSED_INPUT),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
