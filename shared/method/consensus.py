@@ -19,7 +19,7 @@ from itertools import combinations
 from math import fsum, inf
 from typing import NamedTuple
 
-from shared.method.rouge import rouge_l_matrix, stems
+from shared.method.rouge import stemmed_rouge_l_matrix
 
 _PUNCTUATION = string.punctuation.encode()
 
@@ -118,7 +118,7 @@ def judge(
         len(texts), None if weights is None else tuple(weights), None if families is None else tuple(families)
     )
     forms = [comparable(text) for text in texts]
-    scores = rouge_l_matrix([stems(form) for form in forms])
+    scores = stemmed_rouge_l_matrix(forms)
     if not texts or (rule is not Rule.NONE and not electorate.pairs):
         decision = _Decision(0, reason=DiscardReason.TOO_FEW_CANDIDATES)
     else:

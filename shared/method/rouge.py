@@ -19,7 +19,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import combinations, count
-from typing import TYPE_CHECKING, TypeAlias
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from rapidfuzz.distance import LCSseq
 
@@ -85,6 +86,30 @@ class _Stems(dict[str, str]):
 _stem = _Stems().__getitem__
 
 
+class _StemSymbols(dict[str, str]):
+    """A memo from words straight to one character for their stem. One that is full is left to whoever uses it."""
+
+    _current: ClassVar["_StemSymbols | None"] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = number_words()
+        self._lock = Lock()  # two stems that are seen first at the same moment must not get the same number
+
+    def __missing__(self, word: str) -> str:
+        with self._lock:
+            self[word] = chr(self._numbers[_stem(word)])
+        return self[word]
+
+    @classmethod
+    def current(cls) -> "_StemSymbols":
+        """The memo to begin with; it has room for `_STEMS_KEPT` words more."""
+        memo = cls._current
+        if memo is None or len(memo) > _STEMS_KEPT:
+            memo = cls._current = cls()
+        return memo
+
+
 @cache
 def _porter() -> "DefaultTokenizer":
     from rouge_score.tokenizers import DefaultTokenizer  # takes half a second, and novelty needs no stems
@@ -121,7 +146,19 @@ def rouge_l(a: Iterable[str], b: Iterable[str]) -> float:
 
 def rouge_l_matrix(texts: Iterable[Iterable[str]]) -> tuple[tuple[float, ...], ...]:
     """Rouge-L F1 of every pair of n word sequences: n rows of n, symmetric, with 1.0 on the diagonal."""
-    sequences = _as_symbols([list(text) for text in texts])
+    return _matrix(_as_symbols([list(text) for text in texts]))
+
+
+def stemmed_rouge_l_matrix(texts: Iterable[str]) -> tuple[tuple[float, ...], ...]:
+    """`rouge_l_matrix` of the stems of n texts."""
+    in_words = [words(text) for text in texts]
+    if sum(map(len, in_words)) > _STEMS_KEPT:
+        return rouge_l_matrix([map(_stem, text) for text in in_words])
+    symbol = _StemSymbols.current().__getitem__
+    return _matrix(["".join(map(symbol, text)) for text in in_words])
+
+
+def _matrix(sequences: Sequence[Symbols]) -> tuple[tuple[float, ...], ...]:
     rows = [[1.0] * len(sequences) for _ in sequences]
     for i, j in combinations(range(len(sequences)), 2):
         a, b = sequences[i], sequences[j]

@@ -16,6 +16,7 @@ from shared.store.locks import lock
 from shared.store.session import seconds
 from shared.store.tables.work import ModelShare
 
+TOLERANCE = 8  # one part in so many of a window more than is fair is not passed on: it would be idle on its way
 EXPIRES_S = 15.0  # after which the share of a worker that does not renew it goes to others
 
 
@@ -59,7 +60,8 @@ def renew(
     """Tell what `worker` wants of a model's `size` slots, by stage, and learn what it may have.
 
     `holding` is the highest number of calls that it may have under way at this moment. A worker that could not
-    renew for a while may not grow at once: others in its case must come back first.
+    renew for a while may not grow at once: others in its case must come back first. What workers want changes from
+    moment to moment, so one that has a little more than is fair keeps it, unless another has less than half.
     """
     lock(session, "share", run_id, model)
     others = session.execute(
@@ -70,13 +72,17 @@ def renew(
             ModelShare.expires_at > func.now(),
         )
     ).all()
-    fair = divide(size, {worker: wanted, **{name: theirs for name, theirs, _ in others}})[worker]
+    fair = divide(size, {worker: wanted, **{name: theirs for name, theirs, _ in others}})
+    settled = all(2 * theirs >= fair[name] for name, _, theirs in others)
+    due = fair[worker]
+    if settled and holding - due <= size // TOLERANCE:
+        due = max(due, min(holding, sum(wanted)))
     free = size - sum(slots for _, _, slots in others)
-    slots = max(holding, min(fair, free)) if may_grow else holding
+    slots = max(holding, min(due, free)) if may_grow else holding
     values = {"wanted": list(wanted), "slots": slots, "expires_at": func.now() + seconds(EXPIRES_S)}
     row = insert(ModelShare).values(run_id=run_id, model=model, worker=worker, **values)
     session.execute(row.on_conflict_do_update(index_elements=["run_id", "model", "worker"], set_=values))
-    return Share(min(fair, slots), alone=not others)
+    return Share(min(due, slots), alone=not others)
 
 
 def release(session: Session, run_id: uuid.UUID, model: str, worker: str) -> None:

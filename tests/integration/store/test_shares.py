@@ -17,9 +17,11 @@ def run_id(sessions: Sessions) -> uuid.UUID:
     return plant_run(sessions)
 
 
-def ask(sessions: Sessions, run_id: uuid.UUID, worker: str, wanted: int = 9, holding: int = 0) -> Share:
+def ask(
+    sessions: Sessions, run_id: uuid.UUID, worker: str, wanted: int = 9, holding: int = 0, *, size: int = 4
+) -> Share:
     with sessions.begin() as session:
-        return renew(session, run_id, "base", 4, worker=worker, wanted=[wanted, 0, 0], holding=holding)
+        return renew(session, run_id, "base", size, worker=worker, wanted=[wanted, 0, 0], holding=holding)
 
 
 def test_one_worker_gets_the_whole_window(sessions: Sessions, run_id: uuid.UUID) -> None:
@@ -40,6 +42,27 @@ def test_a_newcomer_waits_until_the_other_has_given_way(sessions: Sessions, run_
     assert ask(sessions, run_id, "b").slots == 1
     assert ask(sessions, run_id, "a", holding=2).slots == 2
     assert ask(sessions, run_id, "b", holding=1).slots == 2
+
+
+def test_a_little_more_than_is_fair_is_not_passed_on(sessions: Sessions, run_id: uuid.UUID) -> None:
+    ask(sessions, run_id, "a", wanted=9, size=16)
+    assert ask(sessions, run_id, "b", wanted=16, size=16).slots == 7
+    assert ask(sessions, run_id, "a", wanted=16, holding=9, size=16).slots == 9
+    assert ask(sessions, run_id, "b", wanted=16, holding=7, size=16).slots == 7
+
+
+def test_what_a_worker_has_no_use_for_is_passed_on(sessions: Sessions, run_id: uuid.UUID) -> None:
+    ask(sessions, run_id, "a", wanted=9, size=16)
+    ask(sessions, run_id, "b", wanted=16, size=16)
+    assert ask(sessions, run_id, "a", wanted=7, holding=9, size=16).slots == 7
+
+
+def test_one_that_has_less_than_half_of_what_is_fair_is_given_way_to(sessions: Sessions, run_id: uuid.UUID) -> None:
+    ask(sessions, run_id, "a", wanted=10, size=16)
+    assert ask(sessions, run_id, "b", wanted=3, size=16).slots == 3
+    ask(sessions, run_id, "b", wanted=16, holding=3, size=16)
+    ask(sessions, run_id, "c", wanted=16, size=16)
+    assert ask(sessions, run_id, "a", wanted=16, holding=7, size=16).slots == 5
 
 
 def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_back(

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
-from shared.method.rouge import f1, rouge_l, rouge_l_matrix, stems, symbols, words
+from shared.method import rouge
+from shared.method.rouge import f1, rouge_l, rouge_l_matrix, stemmed_rouge_l_matrix, stems, symbols, words
 
 PLAIN, STEMMED = (RougeScorer(["rougeL"], use_stemmer=stemmer) for stemmer in (False, True))
 PLAIN_TOKENS, STEMMED_TOKENS = (DefaultTokenizer(stemmer).tokenize for stemmer in (False, True))
@@ -91,6 +92,21 @@ def test_the_matrix_holds_every_pair_both_ways(texts: list[str]) -> None:
     for i, a in enumerate(texts):
         for j, b in enumerate(texts):
             assert matrix[i][j] == (1.0 if i == j else rouge_l(words(a), words(b)))
+
+
+@settings(deadline=None)
+@given(st.lists(english | st.text(max_size=20), max_size=5))
+def test_the_stemmed_matrix_is_that_of_the_stems(texts: list[str]) -> None:
+    assert stemmed_rouge_l_matrix(texts) == rouge_l_matrix(map(stems, texts))
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(english, min_size=1, max_size=4), max_size=8))
+def test_a_memo_that_is_full_changes_no_score(instances: list[list[str]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rouge, "_STEMS_KEPT", 9)
+        for texts in instances:
+            assert stemmed_rouge_l_matrix(texts) == rouge_l_matrix(map(stems, texts))
 
 
 def test_more_words_than_there_are_characters_still_compare() -> None:
