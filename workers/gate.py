@@ -61,7 +61,8 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
             lock(session, "gate", context.run_id, task_type)
             if not is_running(session, context.run_id):
                 return False
-            gated = _gate(runtime, session, context, task_type, foreseen)
+            # Whoever ends a proposal in the meantime comes here, too.
+            gated = _gate(runtime, session, context, task_type, foreseen) if foreseen else 0
             planned = _conclude_or_plan(session, context, task_type)
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
     publish(runtime.app, context.run_id, runtime.wake(context.run_id, queues))

@@ -1,6 +1,7 @@
 """Deterministic keys: the same thing made twice has the same key, so it exists once."""
 
 import uuid
+from functools import lru_cache
 
 NAMESPACE = uuid.UUID("6f1b3c52-6a5e-5a0e-9d6c-2f3a54c1e7b0")
 POSITIONS_PER_PROPOSAL = 32
@@ -11,6 +12,7 @@ def key(*parts: object) -> uuid.UUID:
     return uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts)))
 
 
+@lru_cache(maxsize=256)
 def judgement_key(run_id: uuid.UUID, number: int = 0) -> uuid.UUID:
     """The key of a run's judgement; number 0 is the run's own."""
     return key("judgement", run_id, number)
