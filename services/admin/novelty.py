@@ -9,7 +9,7 @@ import typer
 
 from services.admin.console import say
 from services.admin.jsonl_output import with_progress, write_line
-from shared.dataset.jsonl import STDIN, read_records
+from shared.dataset.jsonl import STDIN, EmptyFileError, read_records
 from shared.errors import UserError
 from shared.method.novelty import Match, NoveltyIndex
 
@@ -55,7 +55,7 @@ def novelty(
     """
     if pool == candidates == STDIN:
         raise TwiceFromStdinError
-    known = _read(pool, "pool", field)
+    known = _known(pool, field)
     asked = _read(candidates, "candidates", field)
     index = NoveltyIndex(threshold)
     for number, text in enumerate(with_progress(known, "reading the pool")):
@@ -77,6 +77,13 @@ def novelty(
             index.add(str(len(known)), text.instruction)
             known.append(text)
     say(f"{len(asked)} candidates: {accepted} accepted, {len(asked) - accepted} too similar")
+
+
+def _known(pool: Path, field: str) -> list[_Text]:
+    try:
+        return _read(pool, "pool", field)
+    except EmptyFileError:  # a first dataset has nothing to repeat
+        return []
 
 
 def _read(path: Path, source: str, field: str) -> list[_Text]:

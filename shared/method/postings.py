@@ -53,6 +53,7 @@ class Postings:
     def count(self, terms: Sequence[int]) -> NDArray[np.unsignedinteger]:
         """For each record, how many of `terms` it has."""
         counts = np.zeros(self.records, np.min_scalar_type(len(terms)))
+        one_by_one = [np.empty(0, np.uintc)]
         for term in terms:
             posting = np.frombuffer(self._postings[term], np.uintc)
             bitmap = self._bitmap(term, posting)
@@ -60,7 +61,8 @@ class Postings:
                 covered = counts[: bitmap.covered]
                 covered += np.unpackbits(bitmap.bits, count=bitmap.covered, bitorder="little")
                 posting = posting[bitmap.entries :]
-            counts[posting.astype(np.intp)] += 1
+            one_by_one.append(posting)
+        np.add.at(counts, np.concatenate(one_by_one), counts.dtype.type(1))
         return counts
 
     def having(self, term: int, records: NDArray[np.uintc]) -> NDArray[np.bool_]:
