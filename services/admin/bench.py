@@ -112,3 +112,8 @@ def _titled(title: str, column: str, *numbers: str) -> Table:
     listing = table(column, numbers=numbers)
     listing.title, listing.title_justify = f"\n{title}", "left"
     return listing
+
+
+def register(commands: typer.Typer) -> None:
+    """Add these commands."""
+    commands.add_typer(app, name="bench")

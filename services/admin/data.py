@@ -85,3 +85,4 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(export)
     app.command()(lineage)
+    app.add_typer(database, name="db")

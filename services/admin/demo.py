@@ -117,3 +117,8 @@ def _how(verdict: Verdict, candidate: Candidate) -> str:
 
 def _short(text: str) -> str:
     return printable(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(demo)

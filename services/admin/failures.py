@@ -6,13 +6,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.admin.console import complain
-from shared.errors import EnsembleInstructError, UserError
+from shared.errors import EnsembleInstructError
 
 TELLABLE = (EnsembleInstructError, DBAPIError, PoolTimeoutError, OSError)
-
-
-class UnreadableArgumentError(UserError):
-    """{argument}: an argument holds bytes that are not UTF-8"""
 
 
 def tell(error: Exception) -> int:

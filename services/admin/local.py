@@ -37,3 +37,8 @@ def status(as_json: AsJson = False) -> None:
     for part in parts:
         listing.add_row(part.name, part.address, str(part.pid), part.state)
     out.print(listing)
+
+
+def register(commands: typer.Typer) -> None:
+    """Add these commands."""
+    commands.add_typer(app, name="local")

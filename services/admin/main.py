@@ -5,12 +5,17 @@ import sys
 import structlog
 import typer
 
-from services.admin import agreement, bench, consensus, data, jobs, local, novelty, rejudging, runs, seeds
-from services.admin.demo import demo
-from services.admin.failures import TELLABLE, UnreadableArgumentError, tell
+from services.admin.commands import Commands
+from shared.errors import UserError
+
+
+class UnreadableArgumentError(UserError):
+    """{argument}: an argument holds bytes that are not UTF-8"""
+
 
 app = typer.Typer(
     name="ensemble-instruct",
+    cls=Commands,
     help="Instruction-tuning data from several small open language models, with the provenance of every "
     "record in Postgres.",
     epilog="Exit codes: 0 done, 1 something outside failed, 2 the input was wrong. Addresses come from the "
@@ -19,12 +24,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-for module in (jobs, seeds, runs, data, rejudging, agreement, novelty, consensus):
-    module.register(app)
-app.add_typer(local.app, name="local")
-app.add_typer(data.database, name="db")
-app.add_typer(bench.app, name="bench")
+
+
+@app.callback()
+def _no_options() -> None:
+    pass
 
 
 def main() -> None:
@@ -36,7 +40,11 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()  # or a full disk shows after we have said that all went well
-    except TELLABLE as error:
+    except Exception as error:
+        from services.admin.failures import TELLABLE, tell  # knows SQLAlchemy, which takes a third of a second
+
+        if not isinstance(error, TELLABLE):
+            raise
         sys.exit(tell(error))
 
 

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ def test_bad_files_are_refused_before_anything_is_written(command: CommandLine, 
     write("good.jsonl", ["a b"])
     Path("c.jsonl").write_bytes(content)
     assert message in command.refused(2, "novelty", "good.jsonl", "c.jsonl")
-    assert message in command.refused(2, "novelty", "c.jsonl", "good.jsonl")
+    if content.strip():  # an empty pool is no mistake
+        assert message in command.refused(2, "novelty", "c.jsonl", "good.jsonl")
 
 
 def test_files_that_cannot_be_read_are_named(command: CommandLine) -> None:
@@ -119,3 +121,19 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 1
+
+
+def test_with_an_empty_pool_the_candidates_have_only_each_other(command: CommandLine) -> None:
+    Path("pool.jsonl").write_text("\n")
+    write("candidates.jsonl", ["a b c d", "a b c d"])
+    lines = answers(command("novelty", "pool.jsonl", "candidates.jsonl"))
+    assert [(line["accepted"], line["max_similarity"]) for line in lines] == [(True, 0.0), (False, 1.0)]
+
+
+def test_it_starts_without_what_other_commands_need(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"instruction": "a"}\n')
+    program = (
+        "import sys\nfrom services.admin.main import app\nsys.argv[1:] = ['novelty', 'texts.jsonl', 'texts.jsonl']\n"
+        "app(standalone_mode=False)\nassert not {'sqlalchemy', 'celery', 'aiohttp'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)

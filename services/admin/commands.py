@@ -1,0 +1,46 @@
+"""The commands by name. A command's module is imported when it is asked for: all of them together take a second."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+_MODULES = {
+    "demo": "demo",
+    **dict.fromkeys(("init", "validate", "enqueue"), "jobs"),
+    "validate-seeds": "seeds",
+    **dict.fromkeys(("runs", "status", "watch", "cancel"), "runs"),
+    **dict.fromkeys(("export", "lineage"), "data"),
+    "rejudge": "rejudging",
+    "agreement": "agreement",
+    "novelty": "novelty",
+    "consensus": "consensus",
+    "local": "local",
+    "db": "data",
+    "bench": "bench",
+}
+
+
+class _Commands(Mapping[str, Any]):
+    def __getitem__(self, name: str) -> Any:
+        module = import_module(f"services.admin.{_MODULES[name]}")
+        of_module = typer.Typer()
+        module.register(of_module)
+        return get_group(of_module).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+class Commands(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.commands = _Commands()  # type: ignore[assignment]  # it is only read
