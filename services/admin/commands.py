@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-_MODULES = {
+MODULES = {
     "demo": "demo",
     **dict.fromkeys(("init", "validate", "enqueue"), "jobs"),
     "validate-seeds": "seeds",
@@ -26,16 +26,16 @@ _MODULES = {
 
 class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
-        module = import_module(f"services.admin.{_MODULES[name]}")
+        module = import_module(f"services.admin.{MODULES[name]}")
         of_module = typer.Typer()
         module.register(of_module)
         return get_group(of_module).commands[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_MODULES)
+        return iter(MODULES)
 
     def __len__(self) -> int:
-        return len(_MODULES)
+        return len(MODULES)
 
 
 class Commands(TyperGroup):
@@ -43,4 +43,4 @@ class Commands(TyperGroup):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.commands = _Commands()  # type: ignore[assignment]  # it is only read
+        self.commands = _Commands()  # type: ignore[assignment]  # Typer looks commands up there, and adds none

@@ -28,7 +28,7 @@ app = typer.Typer(
 
 @app.callback()
 def _no_options() -> None:
-    pass
+    """Without a command or callback of its own Typer refuses to make a program."""
 
 
 def main() -> None:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import orjson
-
 from shared.lm.fake_http import Connection, Delivery, Received, Reply
 from shared.lm.fake_protocols import (
     FakeAnswer,
@@ -192,7 +190,7 @@ class FakeServer:
         if self.slots is not None and self.in_flight > self.slots:
             raise Refused(429, "Model is overloaded")
         try:
-            body = orjson.loads(received.body)
+            body = json.loads(received.body)
         except ValueError:
             raise Refused(400, "Failed to parse the request body as JSON") from None
         if not isinstance(body, dict):

@@ -40,8 +40,9 @@ _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
     (TimeoutError, TimedOut),
     (httpx2.UnsupportedProtocol, Misconfigured),
     (httpx2.InvalidURL, Misconfigured),
+    # Our own prompt, whichever client writes it: what comes in is only ever decoded.
     (UnwritableError, RefusedInput),
-    (UnicodeEncodeError, RefusedInput),  # our own prompt: what comes in is only ever decoded
+    (UnicodeEncodeError, RefusedInput),
 )
 
 

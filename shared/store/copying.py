@@ -17,6 +17,8 @@ from shared.store.base import Base
 Row = Mapping[str, object]
 """A row's values by the names of their columns."""
 
+Dump = Callable[[Any], object]
+
 
 def insert_rows(session: Session, rows: Sequence[Base]) -> None:
     """Insert new rows of one table. What none of them sets is left to the column's default."""
@@ -36,21 +38,23 @@ def copy_rows(session: Session, kind: type[Base], rows: Sequence[Row]) -> None:
     try:
         with cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row(
-                    [dump(row[name]) if dump and row.get(name) is not None else row.get(name) for name, dump in columns]
-                )
+                copy.write_row([_written(row.get(name), dump) for name, dump in columns])
     except psycopg.Error as error:
         raise exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
+def _written(value: object, dump: Dump | None) -> object:
+    return value if dump is None or value is None else dump(value)
+
+
 @lru_cache
-def _columns(kind: type[Base]) -> list[tuple[str, bool, Callable[[Any], object] | None]]:
+def _columns(kind: type[Base]) -> list[tuple[str, bool, Dump | None]]:
     """The name of each column, whether Postgres knows a default for it, and how a value of it is written."""
     table = Base.metadata.tables[kind.__tablename__]
     return [(column.key, column.server_default is not None, _dump(column)) for column in table.columns]
 
 
-def _dump(column: Column[Any]) -> Callable[[Any], object] | None:
+def _dump(column: Column[Any]) -> Dump | None:
     if isinstance(column.type, JSONB):
         return partial(Jsonb, dumps=orjson.dumps)
     if isinstance(column.type, ARRAY) and isinstance(column.type.item_type, Uuid):

@@ -47,7 +47,6 @@ class NewWork:
 class Claim:
     """A piece of work that a worker holds until its lease ends."""
 
-    token: uuid.UUID
     id: uuid.UUID
     run_id: uuid.UUID
     stage: Stage
@@ -61,6 +60,7 @@ class Claim:
     timeouts: int
     overloads: int
     crashes: int
+    token: uuid.UUID
 
     @property
     def attempt(self) -> int:
@@ -169,8 +169,8 @@ _OF_A_CLAIM = (
 
 
 def _claim(row: Row[*tuple[Any, ...]], token: uuid.UUID) -> Claim:
-    id, run_id, stage, task_type, *rest = row  # as `_OF_A_CLAIM` names them
-    return Claim(token, id, run_id, Stage(stage), TaskType(task_type), *rest)
+    values = {**row._asdict(), "stage": Stage(row.stage), "task_type": TaskType(row.task_type)}
+    return Claim(**values, token=token)
 
 
 def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:

@@ -45,7 +45,7 @@ KEYS = st.sampled_from(
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     | st.sampled_from(["stop", "length", "eos_token", "generation"])
-)  # fmt: skip
+)  # fmt: skip  # one to a line would be a page
 JSON = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6),

@@ -37,7 +37,7 @@ def test_records_are_added_while_somebody_keeps_the_frame_of_a_look_up() -> None
     postings = Postings()
     postings.add([1, 2])
     with pytest.raises(TypeError) as kept:
-        postings.having(1, None)  # type: ignore[arg-type]
+        postings.having(1, None)  # type: ignore[arg-type]  # so that it fails, and its frame is kept
     postings.add([2, 1])
     assert kept.tb is not None
     assert postings.count([1, 2]).tolist() == [2, 2]
