@@ -178,7 +178,7 @@ class RetryPolicy(Section):
     failures: int = Field(5, ge=1)
     timeouts: int = Field(2, ge=1)
     overloads: int = Field(200, ge=1)
-    crashes: int = Field(4, ge=1)  # workers that vanished with the call in hand
+    crashes: int = Field(6, ge=1)  # workers that vanished with the call in hand
     backoff_s: float = Field(1, gt=0)  # the first wait at most; doubled each time, with full jitter
     backoff_cap_s: float = Field(60, gt=0)
 

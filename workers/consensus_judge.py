@@ -17,7 +17,7 @@ from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
 from workers.gate import advance
 from workers.runtime import Runtime
-from workers.stages import CRASHED
+from workers.stages import CRASHED, VANISHED
 
 PAGE = 128
 LEASE_S = 60
@@ -68,7 +68,9 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     terms = context.job.terms
     verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
     with runtime.sessions.begin() as session:
-        held = work.finish(session, claims)
+        crashed = [claim for claim in claims if _has_crashed(context, claim)]
+        held = work.finish(session, [claim for claim in claims if claim not in crashed])
+        held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
         kept = [(claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True) if claim.id in held]
         insert_rows(session, [verdict for _, verdict in kept])
         completed = records.completed_types(session, context.run_id)
@@ -91,8 +93,12 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         )
 
 
+def _has_crashed(context: RunContext, claim: Claim) -> bool:
+    return claim.crashes >= context.job.retry.crashes
+
+
 def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[Candidate]) -> Verdict:
-    if claim.crashes >= context.job.retry.crashes:
+    if _has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)
     decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
     return verdict_row(context.run_id, 0, claim.subject, compared, decided, decided.reason)

@@ -12,6 +12,7 @@ COUNTERS = {
     Fault.MISCONFIGURED: "overloads",
     Fault.TIMED_OUT: "timeouts",
     Fault.BROKEN_ANSWER: "failures",
+    Fault.REFUSED_INPUT: "failures",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import structlog
 from sqlalchemy.orm import Session
 
+from shared.lm.errors import Fault
 from shared.lm.protocol import Answer
 from shared.method.tasks import Stage
 from shared.queue.hints import publish
@@ -17,15 +18,16 @@ from shared.store.budgets import spend
 from shared.store.copying import copy_rows
 from shared.store.loading import RunContext
 from shared.store.tables.records import Generation
-from shared.store.work import Claim, Postponement
+from shared.store.work import Claim, Failure, Postponement
 from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
 from workers.gate import advance
-from workers.retrying import postponement
+from workers.retrying import COUNTERS, postponement
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
 CRASHED = "crashed"
+VANISHED = "its workers vanished, time and again"
 UNRENDERABLE = "unrenderable"
 
 
@@ -45,6 +47,11 @@ class GivenUp:
     fault: str
     detail: str
     prepared: PreparedCall | None = None
+
+    @property
+    def failure(self) -> Failure:
+        """What the work item keeps of it."""
+        return Failure(self.claim, self.fault, self.detail, COUNTERS[Fault(self.fault)] if self.prepared else None)
 
     @property
     def generation_id(self) -> uuid.UUID | None:
@@ -105,7 +112,7 @@ def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Seque
         held = work.finish(session, [each.prepared.claim for each in parts.answered])
         held |= work.postpone(session, [each for _, each in parts.postponed])
         given_up = [_given_up(each) for each in parts.given_up]
-        held |= work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
+        held |= work.fail(session, [each.failure for each in given_up])
         written = [each for each in outcomes if _is_kept(each, held)]
         _write_generations(session, context, written, runtime.worker)
         follow = _write(session, context, stage, parts.answered, given_up, held)
@@ -119,7 +126,7 @@ def give_up(
     """End work without a call: it can't be rendered, or it may be what makes its workers vanish."""
     given_up = [GivenUp(each, fault, detail) for each in claims]
     with runtime.sessions.begin() as session:
-        held = work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
+        held = work.fail(session, [each.failure for each in given_up])
         follow = _write(session, context, stage, [], given_up, held)
     _tell(runtime, context, follow)
 

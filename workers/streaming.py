@@ -7,6 +7,7 @@ queue holds nothing for it, or when other runs wait for their turn.
 
 import asyncio
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from shared.store.session import DATABASE_TROUBLE
 from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
 from workers.runtime import Runtime
-from workers.stages import CRASHED, UNRENDERABLE, LMStage, give_up, save
+from workers.stages import CRASHED, UNRENDERABLE, VANISHED, LMStage, give_up, save
 from workers.windows import CallWindow
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Stream:
     _outcomes: list[Outcome] = field(default_factory=list)
     _writing: int = 0
     _claimed: int = 0
+    _suspects: set[uuid.UUID] = field(default_factory=set)  # work held that may be what makes workers vanish
     _leaving: bool = False
     _feeding: bool = True
     _look: asyncio.Event = field(default_factory=asyncio.Event)
@@ -136,6 +138,7 @@ class Stream:
             self._outcomes.append(outcome)
             self.window.took(outcome.latency_s)
         finally:
+            self._suspects.discard(prepared.claim.id)
             self._calls.discard(asyncio.current_task())
             self.window.ended()
         self._answered.set()
@@ -189,6 +192,7 @@ class Stream:
         if claims:
             prepared = await self._patiently(self._prepare, claims)
             self._ready.extend((now, each) for each in prepared)
+            self._suspects |= {each.claim.id for each in prepared if each.claim.suspect}
             self._claimed += len(claims)
             self.window.fill()
         return len(claims)
@@ -211,6 +215,7 @@ class Stream:
         while self._ready and self._ready[0][0] <= before:
             late.append(self._ready.popleft()[1].claim)
         if late:
+            self._suspects.difference_update(each.id for each in late)
             await self._patiently(self._return, late)
 
     async def _write_answers(self) -> None:
@@ -243,13 +248,14 @@ class Stream:
                 count=affordable,
                 lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
+                suspect=not self._suspects,
             )
 
     def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:
         """Render what can be rendered; give up what can't, or what made too many workers vanish."""
         crashed = [each for each in claims if each.crashes >= self.context.job.retry.crashes]
         if crashed:
-            give_up(self.runtime, self.context, self.stage, crashed, CRASHED, "its workers vanished, time and again")
+            give_up(self.runtime, self.context, self.stage, crashed, CRASHED, VANISHED)
         sound = [each for each in claims if each not in crashed]
         try:
             return self._render(sound)

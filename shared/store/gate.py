@@ -41,7 +41,7 @@ def proposals_in_turn(session: Session, run_id: uuid.UUID, task_type: TaskType, 
         WorkItem.stage == Stage.INSTRUCTION,
         ~WorkItem.gated,
     )
-    tried = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes
+    tried = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes + WorkItem.earlier_tries
     first_open = select(func.min(WorkItem.position)).where(*ungated, WorkItem.state.in_(OPEN), tried == 0)
     rows = session.execute(
         select(WorkItem.id, WorkItem.position, Generation.id, Generation.response, Generation.finish_reason)

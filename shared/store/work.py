@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, delete, func, select, text, update
+from sqlalchemy import CTE, Boolean, ColumnElement, Row, delete, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
@@ -18,9 +18,10 @@ from shared.store.arrays import any_of
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import GOING_ON, Run, RunState
-from shared.store.tables.work import ModelShare, WorkItem, WorkState
+from shared.store.tables.work import SUSPECT, ModelShare, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
+_SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ class Claim:
     timeouts: int
     overloads: int
     crashes: int
+    earlier_tries: int
+    suspect: bool
     token: uuid.UUID
 
     @property
     def attempt(self) -> int:
         """How often it was tried before, for whatever reason in vain."""
-        return self.failures + self.timeouts + self.overloads + self.crashes
+        return self.failures + self.timeouts + self.overloads + self.crashes + self.earlier_tries
 
     @property
     def subject(self) -> uuid.UUID:
@@ -85,6 +88,16 @@ class Postponement:
     detail: str
     counter: str
     wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A piece of work that is given up, and which counter its last try raises, if there was one."""
+
+    claim: Claim
+    fault: str
+    detail: str
+    counter: str | None = None
 
 
 _ADD = text("""
@@ -118,21 +131,19 @@ def claim(
     count: int,
     lease_s: float,
     worker: str,
+    suspect: bool = True,
 ) -> list[Claim]:
-    """Take up to `count` pieces of work of a queue, the earliest first, for `lease_s` seconds."""
-    ready = (
-        select(WorkItem.id)
-        .where(*_claimable(run_id), WorkItem.queue == queue)
-        .order_by(WorkItem.position, WorkItem.task_type)
-        .limit(count)
-        .with_for_update(of=WorkItem, skip_locked=True)
-        .cte("ready")
-        .prefix_with("MATERIALIZED")  # run once: run again, it would lock further rows
-    )
+    """Take up to `count` pieces of work of a queue, the earliest first, for `lease_s` seconds.
+
+    At most one of them, and none unless `suspect`, may be what made its workers vanish before: what is held
+    together is suspected together, so whoever holds one takes no other.
+    """
+    sound = _to_claim("sound", run_id, queue, count, ~_SUSPECT)
+    suspected = _to_claim("suspected", run_id, queue, min(count, int(suspect)), _SUSPECT)
     token = uuid.uuid4()
     rows = session.execute(
         update(WorkItem)
-        .where(WorkItem.id.in_(select(ready.c.id)))
+        .where(WorkItem.id.in_(select(sound.c.id).union_all(select(suspected.c.id))))
         .values(
             state=WorkState.LEASED,
             lease_token=token,
@@ -143,6 +154,18 @@ def claim(
         .execution_options(synchronize_session=False)
     )
     return sorted((_claim(row, token) for row in rows), key=lambda held: (held.position, held.task_type))
+
+
+def _to_claim(name: str, run_id: uuid.UUID, queue: str, count: int, which: ColumnElement[bool]) -> CTE:
+    return (
+        select(WorkItem.id)
+        .where(*_claimable(run_id), WorkItem.queue == queue, which)
+        .order_by(WorkItem.position, WorkItem.task_type)
+        .limit(count)
+        .with_for_update(of=WorkItem, skip_locked=True)
+        .cte(name)
+        .prefix_with("MATERIALIZED")  # run once: run again, it would lock further rows
+    )
 
 
 def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int:
@@ -164,7 +187,8 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
 _OF_A_CLAIM = (
     *(WorkItem.id, WorkItem.run_id, WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.model),
     *(WorkItem.voice, WorkItem.instruction_id, WorkItem.instance_id),
-    *(WorkItem.failures, WorkItem.timeouts, WorkItem.overloads, WorkItem.crashes),
+    *(WorkItem.failures, WorkItem.timeouts, WorkItem.overloads, WorkItem.crashes, WorkItem.earlier_tries),
+    _SUSPECT.label("suspect"),
 )
 
 
@@ -178,12 +202,14 @@ def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:
     return _end(session, claims, WorkState.DONE)
 
 
-def fail(session: Session, failures: Sequence[tuple[Claim, str, str]]) -> set[uuid.UUID]:
-    """End work as failed, each with its fault and detail; returns the ids that were still held."""
-    held = _end(session, [claim for claim, _, _ in failures], WorkState.FAILED)
-    for claim, fault, detail in failures:
-        if claim.id in held:
-            session.execute(update(WorkItem).where(WorkItem.id == claim.id).values(fault=fault, detail=detail))
+def fail(session: Session, failures: Sequence[Failure]) -> set[uuid.UUID]:
+    """End work as failed; returns the ids that were still held."""
+    held = _end(session, [each.claim for each in failures], WorkState.FAILED)
+    for each in failures:
+        if each.claim.id in held:
+            counted = {each.counter: getattr(WorkItem, each.counter) + 1} if each.counter else {}
+            values = {"fault": each.fault, "detail": each.detail, **counted}
+            session.execute(update(WorkItem).where(WorkItem.id == each.claim.id).values(values))
     return held
 
 

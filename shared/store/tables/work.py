@@ -22,13 +22,16 @@ class WorkState(StrEnum):
     DROPPED = "dropped"
 
 
+SUSPECT = "crashes >= 2"  # it may be what makes its workers vanish
+
+
 class WorkItem(Base):
     """One LM call or one verdict to make.
 
     A piece of work is for an instruction or an instance; a proposal has only its `position`, and is
     `gated` once its answer has passed the novelty gate. What went wrong is counted apart: the call's
     failures and time-outs, the server's lack of room, and the crashes of workers. A result must present
-    `lease_token`.
+    `lease_token`. Work put back after it was given up counts anew, on top of its `earlier_tries`.
     """
 
     __tablename__ = "work_items"
@@ -37,6 +40,10 @@ class WorkItem(Base):
         CheckConstraint(one_of("task_type", TaskType), name="task_type"),
         CheckConstraint(one_of("state", WorkState), name="state"),
         Index("ix_work_items_ready", "run_id", "queue", "position", postgresql_where="state = 'ready'"),
+        Index("ix_work_items_dead", "run_id", postgresql_where="state = 'failed'"),
+        Index(
+            "ix_work_items_suspect", "run_id", "queue", "position", postgresql_where=f"state = 'ready' AND {SUSPECT}"
+        ),
         Index("ix_work_items_leased", "run_id", "model", postgresql_where="state = 'leased'"),
         Index("ix_work_items_lease_expiry", "lease_expires_at", postgresql_where="state = 'leased'"),
         Index("ix_work_items_order", "run_id", "task_type", "stage", "position"),
@@ -65,6 +72,7 @@ class WorkItem(Base):
     timeouts: Mapped[int] = mapped_column(server_default="0")
     overloads: Mapped[int] = mapped_column(server_default="0")
     crashes: Mapped[int] = mapped_column(server_default="0")
+    earlier_tries: Mapped[int] = mapped_column(server_default="0")
     lease_token: Mapped[uuid.UUID | None]
     lease_expires_at: Mapped[datetime | None]
     worker: Mapped[str | None]

@@ -114,6 +114,27 @@ def test_a_job_is_changed_only_where_it_may_be(command: CommandLine, begun: str,
     assert json.loads(command("status", "small-1", "--json").out)["state"] == "paused"
 
 
+def test_dead_work_is_listed_and_put_back(command: CommandLine, begun: str, database_url: str) -> None:
+    assert "run small-1 has given nothing up" in command("dead", "small-1").err
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE work_items SET state = 'failed', fault = 'timed_out', detail = 'too\nslow', timeouts = 2, gated = true"
+            " WHERE task_type = 'output_only'"
+        )
+    told = json.loads(command("dead", "small-1", "--json").out)
+    assert told
+    assert {(each["fault"], each["detail"], each["timeouts"]) for each in told} == {("timed_out", "too\nslow", 2)}
+    listed = command("dead", "small-1")
+    assert "too slow" in listed.out
+    assert "ensemble-instruct retry-dead small-1" in listed.err
+    assert "1 pieces of work" in command("retry-dead", "small-1", told[0]["id"]).err
+    assert len(json.loads(command("dead", "small-1", "--json").out)) == len(told) - 1
+    nobody = "00000000-0000-0000-0000-000000000000"
+    assert f"has no dead work {nobody}" in command.refused(2, "retry-dead", "small-1", nobody)
+    command("cancel", "small-1")
+    assert "is cancelled, so nothing of it is worked on" in command.refused(2, "retry-dead", "small-1")
+
+
 def test_a_finished_run_is_not_cancelled(later_command: CommandLine, finished: Finished) -> None:
     before = row_counts(finished.database_url)
     message = later_command.refused(2, "cancel", finished.name)

@@ -15,6 +15,7 @@ from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import (
     Claim,
     DueWork,
+    Failure,
     Postponement,
     add_work,
     count_due,
@@ -135,7 +136,7 @@ def test_the_result_of_a_lost_lease_is_refused(sessions: Sessions, run_id: uuid.
     assert holder.id == late.id
     with sessions.begin() as session:
         assert finish(session, [late]) == set()
-        assert fail(session, [(late, "broken_answer", "late")]) == set()
+        assert fail(session, [Failure(late, "broken_answer", "late")]) == set()
         assert postpone(session, [Postponement(late, "timed_out", "late", "timeouts", 0)]) == set()
         give_back(session, [late])
         assert finish(session, [holder]) == {holder.id}
@@ -196,7 +197,7 @@ def test_work_given_back_can_be_claimed_at_once_and_counts_nothing(sessions: Ses
 def test_a_failure_keeps_its_reason(sessions: Sessions, run_id: uuid.UUID) -> None:
     (claimed,) = take(sessions, run_id)
     with sessions.begin() as session:
-        assert fail(session, [(claimed, "refused_input", "too long")]) == {claimed.id}
+        assert fail(session, [Failure(claimed, "refused_input", "too long")]) == {claimed.id}
     found = item(sessions, claimed.id)
     assert (found.state, found.fault, found.detail) == (WorkState.FAILED, "refused_input", "too long")
 

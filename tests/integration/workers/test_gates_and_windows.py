@@ -24,7 +24,7 @@ from shared.store.shares import renew
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import claim, fail
+from shared.store.work import Failure, claim, fail
 from tests.integration.workers.driving import (
     HeldLM,
     a_worker,
@@ -122,7 +122,7 @@ def test_the_gate_waits_for_another_process_that_is_at_it(runtime: Runtime, lm: 
         first = claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=600, worker="slow")
     stream(runtime, run_id, names.INSTRUCTIONS)
     with runtime.sessions.begin() as session:
-        fail(session, [(first[0], "refused_input", "so that the gate may pass over it")])
+        fail(session, [Failure(first[0], "refused_input", "so that the gate may pass over it")])
 
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with runtime.sessions.begin() as another:

@@ -13,7 +13,7 @@ POLICY = RetryPolicy(failures=3, timeouts=2, overloads=50, backoff_s=1, backoff_
 
 
 def a_claim(**counters: int) -> Claim:
-    given = {"failures": 0, "timeouts": 0, "overloads": 0, "crashes": 0, **counters}
+    given = {"failures": 0, "timeouts": 0, "overloads": 0, "crashes": 0, "earlier_tries": 0, **counters}
     return Claim(
         id=uuid.UUID(int=1),
         run_id=uuid.UUID(int=2),
@@ -25,6 +25,7 @@ def a_claim(**counters: int) -> Claim:
         instruction_id=None,
         instance_id=None,
         token=uuid.UUID(int=3),
+        suspect=False,
         **given,
     )
 

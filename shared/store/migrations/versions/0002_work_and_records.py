@@ -29,6 +29,7 @@ def _work_items() -> None:
         sa.Column("timeouts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("overloads", sa.Integer(), server_default="0", nullable=False),
         sa.Column("crashes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("earlier_tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_token", sa.Uuid(), nullable=True),
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
@@ -65,6 +66,13 @@ def _work_items_indexes() -> None:
         ["run_id", "queue", "position"],
         postgresql_where="state = 'ready'",
     )
+    op.create_index(
+        "ix_work_items_suspect",
+        "work_items",
+        ["run_id", "queue", "position"],
+        postgresql_where="state = 'ready' AND crashes >= 2",
+    )
+    op.create_index("ix_work_items_dead", "work_items", ["run_id"], postgresql_where="state = 'failed'")
     op.create_index(
         "ix_work_items_ungated",
         "work_items",
