@@ -118,8 +118,8 @@ def test_dead_work_is_listed_and_put_back(command: CommandLine, begun: str, data
     assert "run small-1 has given nothing up" in command("dead", "small-1").err
     with psycopg.connect(database_url) as connection:
         connection.execute(
-            "UPDATE work_items SET state = 'failed', fault = 'timed_out', detail = 'too\nslow', timeouts = 2, gated = true"
-            " WHERE task_type = 'output_only'"
+            "UPDATE work_items SET state = 'failed', fault = 'timed_out', detail = 'too\nslow', timeouts = 2, "
+            "gated = true WHERE task_type = 'output_only'"
         )
     told = json.loads(command("dead", "small-1", "--json").out)
     assert told
@@ -127,7 +127,7 @@ def test_dead_work_is_listed_and_put_back(command: CommandLine, begun: str, data
     listed = command("dead", "small-1")
     assert "too slow" in listed.out
     assert "ensemble-instruct retry-dead small-1" in listed.err
-    assert "1 pieces of work" in command("retry-dead", "small-1", told[0]["id"]).err
+    assert "1 piece of work" in command("retry-dead", "small-1", told[0]["id"]).err
     assert len(json.loads(command("dead", "small-1", "--json").out)) == len(told) - 1
     nobody = "00000000-0000-0000-0000-000000000000"
     assert f"has no dead work {nobody}" in command.refused(2, "retry-dead", "small-1", nobody)
