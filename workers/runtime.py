@@ -130,7 +130,8 @@ class Runtime:
         key = (context.run_id, name)
         if key not in self._windows:
             size = context.job.models[name].max_in_flight
-            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, self.worker)
+            lm = self.model(context, name)
+            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, self.worker, lm)
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
