@@ -6,6 +6,7 @@ import uuid
 import structlog
 
 from shared.queue.hints import publish_if_few
+from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.runs import running_ids
 from shared.store.work import drop_stragglers, due_queues, expire_leases
@@ -28,6 +29,7 @@ def reconcile(runtime: Runtime) -> bool:
         with runtime.sessions.begin() as session:
             expired = expire_leases(session)
             drop_stragglers(session)
+            forget_old(session)
             running = running_ids(session)
         if expired:
             log.warning("leases ran out", count=expired)

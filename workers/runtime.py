@@ -130,9 +130,10 @@ class Runtime:
         key = (context.run_id, name, context.revision)
         if key not in self._windows:
             size = context.job.models[name].max_in_flight
+            lm = self.model(context, name)
             # Calls of an earlier revision may still be under way, on a share of their own.
             worker = f"{self.worker}.{context.revision}"
-            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, worker)
+            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, worker, lm)
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:

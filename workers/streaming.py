@@ -136,7 +136,8 @@ class Stream:
         try:
             outcome = await _outcome(self.lm, prepared)
             self._outcomes.append(outcome)
-            self.window.took(outcome.latency_s)
+            if isinstance(outcome.result, Answer):
+                self.window.took(outcome.latency_s)
         finally:
             self._suspects.discard(prepared.claim.id)
             self._calls.discard(asyncio.current_task())
@@ -166,7 +167,8 @@ class Stream:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._look.wait()
-            await self._give_back(before=time.monotonic() - self.runtime.lease_slack_s / 2)
+            keeps_s = 0 if self.lm.away else self.runtime.lease_slack_s / 2
+            await self._give_back(before=time.monotonic() - keeps_s)
 
     async def _has_waited(self, idle_s: float) -> bool:
         """Whether a stream with nothing to do has waited long enough for work, or for room to do it."""
@@ -182,8 +184,8 @@ class Stream:
         """How much work to claim now."""
         if not self.window.slots:
             return 0
-        ahead, waiting = self._ahead(), len(self._ready)
-        wanted = min(MOST_AHEAD, self.window.free + ahead - waiting)
+        ahead, waiting = 0 if self.lm.away else self._ahead(), len(self._ready)
+        wanted = max(0, min(MOST_AHEAD, self.window.free + ahead - waiting))
         return wanted if waiting < self.window.free or waiting <= ahead // 2 else 0
 
     async def _refill(self, wanted: int) -> int:
@@ -210,7 +212,10 @@ class Stream:
             self._enough.set()
 
     async def _give_back(self, before: float) -> None:
-        """Return what was claimed before this time and is still waiting: its lease would not last for a call."""
+        """Return what was claimed before this time and is still waiting: its lease would not last for a call.
+
+        With every server away, nothing is kept back from others, who may see it otherwise.
+        """
         late = []
         while self._ready and self._ready[0][0] <= before:
             late.append(self._ready.popleft()[1].claim)

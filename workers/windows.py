@@ -7,7 +7,7 @@ under way is agreed with the other workers every now and then (`shared.store.sha
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,10 +15,13 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from shared.lm.health import EndpointHealth
+from shared.lm.protocol import LanguageModel
 from shared.method.tasks import LM_STAGES, Stage
-from shared.store import shares, work
+from shared.store import endpoints, shares, work
 from shared.store.runs import is_running
 from shared.store.session import Sessions
+from workers.health_reports import HealthReports
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -66,24 +69,31 @@ class CallWindow:
     model: str
     size: int
     worker: str
+    lm: LanguageModel
     slots: int = 0
     in_flight: int = 0
     latency_s: float = 0.0  # of a call, as it is of late
     over: bool = False  # whether the run has ended: no more calls for it
+    _reports: HealthReports = field(default_factory=HealthReports)
     _callers: list[Caller] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
     _good_until: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)  # the last stream has left
 
+    def __post_init__(self) -> None:
+        self.lm.when_room(self.fill)
+
     @property
     def free(self) -> int:
         """How many more calls may be sent now: none on a share that others may have been given meanwhile."""
-        return max(0, self.slots - self.in_flight) if time.monotonic() < self._good_until else 0
+        if time.monotonic() >= self._good_until:
+            return 0
+        return max(0, min(self.slots, self.lm.capacity) - self.in_flight)
 
     @property
     def calls_per_s(self) -> float:
         """How many calls the model answers this worker in a second; 0 while that is unknown."""
-        return self.slots / self.latency_s if self.latency_s else 0
+        return min(self.slots, self.lm.capacity) / self.latency_s if self.latency_s else 0
 
     def took(self, latency_s: float) -> None:
         """A call took this long."""
@@ -150,7 +160,9 @@ class CallWindow:
         began, holding = time.monotonic(), max(self.slots, self.in_flight)
         held = [(each.stage_name, each.queue if each.feeding else None, each.held) for each in self._callers]
         fresh = began < self._good_until or not holding
-        share = await asyncio.get_running_loop().run_in_executor(_AGREEING, self._agree, held, holding, fresh)
+        news = self._reports.due(began, self.lm.health())
+        share = await asyncio.get_running_loop().run_in_executor(_AGREEING, self._agree, held, holding, fresh, news)
+        self._reports.told(began, news)
         self._good_until = began + shares.EXPIRES_S - SAFETY_S
         self.over = share is None
         slots = share.slots if share else 0
@@ -161,11 +173,14 @@ class CallWindow:
             self._wake_all()
         return RENEW_ALONE_S if share and share.alone and slots else RENEW_S
 
-    def _agree(self, held: list[tuple[Stage, str | None, int]], holding: int, may_grow: bool) -> shares.Share | None:
+    def _agree(
+        self, held: list[tuple[Stage, str | None, int]], holding: int, may_grow: bool, news: Sequence[EndpointHealth]
+    ) -> shares.Share | None:
         wanted = dict.fromkeys(LM_STAGES, 0)
         with self.sessions.begin() as session:
             if not is_running(session, self.run_id):
                 return None
+            endpoints.report(session, self.run_id, self.model, self.worker, news)
             for stage, queue, count in held:
                 wanted[stage] += count + (work.count_due(session, self.run_id, queue, self.size) if queue else 0)
             counts = [min(count, self.size) for count in wanted.values()]

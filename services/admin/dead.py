@@ -70,9 +70,8 @@ def retry_dead(
             raise NotDeadError(name=found.name, ids=", ".join(map(str, sorted(unknown))))
         result = put_back(session, found.id, ids or None)
         session.commit()
-    say(
-        f"{result.count} piece{'s' if result.count != 1 else ''} of work will be tried anew; follow them with: ensemble-instruct watch {found.name}"
-    )
+    pieces = "piece" if result.count == 1 else "pieces"
+    say(f"{result.count} {pieces} of work will be tried anew: ensemble-instruct watch {found.name}")
     if result.judged:
         say(
             f"{result.judged} of them are outputs for instances that have their verdict already; when the run has "

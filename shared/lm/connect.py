@@ -20,7 +20,7 @@ def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> Languag
     """
     key = ApiKey.from_environment(spec.api_key_env, environ)
     clients = [_client(spec, url, key) for url in spec.urls]
-    return Endpoints([Endpoint(client, key, spec.timeout_s) for client in clients])
+    return Endpoints([Endpoint(client, key, spec.timeout_s, spec.max_in_flight) for client in clients])
 
 
 def _client(spec: ModelSpec, url: str, key: ApiKey) -> ProtocolClient:

@@ -1,20 +1,23 @@
-"""One server of an LM: its patience, what it said of itself, and its errors in our words."""
+"""One server of an LM: its patience, what it said of itself, its errors in our words, and whether to call it."""
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shared.lm.api_key import ApiKey
-from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Overloaded, Unreachable
-from shared.lm.faults import lm_error
+from shared.lm.breaker import Breaker
+from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Unreachable
+from shared.lm.faults import lm_error, one_line
+from shared.lm.health import CircuitState, EndpointHealth
 from shared.lm.protocol import Answer, Call, Description, FinishReason
 from shared.lm.reading import cut
 
 T = TypeVar("T")
 
-REST_S = 5.0
+SLOW = 0.5  # the part of its patience after which a call has taken too long, though not in vain
+TIMERS_ARE_EARLY_S = 0.01  # by so much at most
 DESCRIBE_TIMEOUT_S = 10.0  # a first call waits for this as well, and its lease has to outlast both
 
 
@@ -46,19 +49,15 @@ class ProtocolClient(Protocol):
 class Endpoint:
     """A server that is asked once what it serves, and then for completions. Raises `LMError` alone."""
 
-    def __init__(self, client: ProtocolClient, key: ApiKey, timeout_s: float) -> None:
+    def __init__(self, client: ProtocolClient, key: ApiKey, timeout_s: float, max_in_flight: int) -> None:
         self._client = client
         self._key = key
         self._timeout_s = timeout_s
         self._served: Description | None = None
         self._describing: asyncio.Task[Description] | None = None
-        self.in_flight = 0
-        self._rests_until = 0.0
-
-    @property
-    def resting(self) -> bool:
-        """Whether it turned a call away a moment ago: others should get the next ones, if there are any."""
-        return time.monotonic() < self._rests_until
+        self._timer: asyncio.TimerHandle | None = None
+        self.breaker = Breaker(max_in_flight, SLOW * timeout_s)
+        self.on_room: Callable[[], None] = lambda: None  # called when a call may be sent again, though none ended
 
     async def describe(self) -> Description:
         """Ask the server anew what it serves."""
@@ -69,23 +68,58 @@ class Endpoint:
 
     async def generate(self, call: Call) -> Answer:
         """Complete one prompt."""
-        self.in_flight += 1
+        trip = self.breaker.begin()
         try:
-            return await self._generate(call)
+            answer = await self._generate(call)
         except LMError as error:
             if isinstance(error, Unreachable | BrokenAnswer | Misconfigured):
                 self._served = None  # it may come back as another model or version
-            if isinstance(error, Unreachable | Overloaded | Misconfigured):
-                self._rests_until = time.monotonic() + REST_S
+            self.breaker.failed(trip, error)
+            self._set_timer()
             raise
-        finally:
-            self.in_flight -= 1
+        except BaseException:
+            self.breaker.cancelled(trip)
+            raise
+        self.breaker.answered(trip)
+        return answer
+
+    def health(self) -> EndpointHealth:
+        """How it is now."""
+        breaker, now = self.breaker, time.monotonic()
+
+        def ago(moment: float | None) -> float | None:
+            return None if moment is None else now - moment
+
+        return EndpointHealth(
+            endpoint=self._client.url,
+            state=breaker.state,
+            limit=breaker.limit.value,
+            ceiling=breaker.limit.ceiling,
+            in_flight=breaker.in_flight,
+            since_s=now - breaker.since,
+            failing_s=ago(breaker.failing_since),
+            failed_s=ago(breaker.failed_at),
+            answered_s=ago(breaker.answered_at),
+            fault=breaker.fault,
+            detail=breaker.detail and one_line(self._key.hide(breaker.detail)),
+        )
 
     async def close(self) -> None:
         """Give back the connections."""
+        if self._timer:
+            self._timer.cancel()
         if self._describing:
             self._describing.cancel()
         await self._client.close()
+
+    def _set_timer(self) -> None:
+        """Tell when the circuit is half open."""
+        if self.breaker.state is not CircuitState.OPEN:
+            return
+        if self._timer:
+            self._timer.cancel()
+        wait_s = self.breaker.wait_s + TIMERS_ARE_EARLY_S
+        self._timer = asyncio.get_running_loop().call_later(wait_s, lambda: self.on_room())
 
     async def _generate(self, call: Call) -> Answer:
         served = await self._description()

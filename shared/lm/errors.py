@@ -33,6 +33,7 @@ class Overloaded(LMError):
     """{endpoint} has no room: {detail}"""
 
     fault, retryable = Fault.OVERLOADED, True
+    retry_after_s: float | None = None  # what the server asked for
 
 
 class Unreachable(LMError):

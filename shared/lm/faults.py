@@ -49,7 +49,10 @@ _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
 def lm_error(error: Exception, endpoint: str, key: ApiKey) -> LMError:
     """`error` in our words; what we don't know is a broken answer."""
     if isinstance(error, StatusError):
-        return _by_status(error.status)(endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")))
+        refusal = _by_status(error.status)(endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")))
+        if isinstance(refusal, Overloaded):
+            refusal.retry_after_s = error.retry_after_s
+        return refusal
     ours = next((ours for theirs, ours in _BY_TYPE if isinstance(error, theirs)), BrokenAnswer)
     return ours(endpoint, one_line(key.hide(f"{type(error).__name__} {error}")))
 

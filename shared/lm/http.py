@@ -26,10 +26,11 @@ prompt_tokens: ContextVar[int | None] = ContextVar("prompt_tokens", default=None
 class StatusError(Exception):
     """A server answered with something else than success."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, retry_after: str = "") -> None:
         super().__init__(status)
         self.status = status
         self.text = body.decode(errors="replace")
+        self.retry_after_s = _count(retry_after)  # the other form, a date, would need clocks that agree
 
 
 class UnwritableError(ValueError):
@@ -54,9 +55,8 @@ class Connections:
         async with self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response:
             content = await response.read()
             if response.status >= 300:
-                raise StatusError(response.status, content)
-            count = response.headers.get("x-prompt-tokens", "")
-            prompt_tokens.set(int(count) if count.isdecimal() and len(count) < 10 else None)
+                raise StatusError(response.status, content, response.headers.get("retry-after", ""))
+            prompt_tokens.set(_count(response.headers.get("x-prompt-tokens", "")))
             return content
 
     async def close(self) -> None:
@@ -73,6 +73,10 @@ class Connections:
                 trust_env=False,
             )
         return self._session
+
+
+def _count(header: str) -> int | None:
+    return int(header) if header.isdecimal() and len(header) < 10 else None
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,11 @@
 """What the rest of the system knows of an LM: a call, an answer, a description."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from shared.lm.health import EndpointHealth
 from shared.method.decoding import Decoding
 
 
@@ -62,6 +64,20 @@ class LanguageModel(Protocol):
 
     async def generate(self, call: Call) -> Answer:
         """Complete one prompt. Raises `LMError` and nothing else."""
+
+    @property
+    def capacity(self) -> int:
+        """How many calls may be under way now, those that are included."""
+
+    @property
+    def away(self) -> bool:
+        """Whether no server is taken to be there: no call should be sent but one, now and then, to see."""
+
+    def health(self) -> list[EndpointHealth]:
+        """How each server is now."""
+
+    def when_room(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when there is room again that no call's end has made."""
 
     async def close(self) -> None:
         """Give back the connections."""

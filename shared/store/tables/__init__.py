@@ -1,6 +1,7 @@
 """Every table, importable from one place."""
 
 from shared.store.base import Base
+from shared.store.tables.endpoints import EndpointState
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Judgement, Verdict
 from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
 from shared.store.tables.work import WorkItem
@@ -8,6 +9,7 @@ from shared.store.tables.work import WorkItem
 __all__ = [
     "Base",
     "Candidate",
+    "EndpointState",
     "Example",
     "Generation",
     "Instance",

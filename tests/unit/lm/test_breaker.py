@@ -1,0 +1,282 @@
+"""A circuit that opens, waits, tries and closes; a limit that is halved and grows again."""
+
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shared.lm.breaker import FAULTS_IN_A_ROW, FIRST_WAIT_S, LONGEST_WAIT_S, Breaker, Trip
+from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Overloaded, RefusedInput, TimedOut, Unreachable
+from shared.lm.health import CircuitState
+
+CEILING = 8
+SLOW_S = 10.0
+AWAY = [Unreachable, Misconfigured, TimedOut]
+ANSWERS = [BrokenAnswer, RefusedInput]
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(CEILING, SLOW_S, clock=clock, chance=Random(0))
+
+
+def of(kind: type[LMError]) -> LMError:
+    return kind("http://lm", "detail")
+
+
+def fail(breaker: Breaker, kind: type[LMError] = Unreachable, times: int = 1) -> None:
+    """Calls that begin and fail, one after the other."""
+    for _ in range(times):
+        breaker.failed(breaker.begin(), of(kind))
+
+
+def open_up(breaker: Breaker) -> None:
+    fail(breaker, times=FAULTS_IN_A_ROW)
+    assert breaker.state is CircuitState.OPEN
+
+
+def wait(breaker: Breaker, clock: Clock) -> None:
+    """Until the circuit is half open."""
+    clock.now += breaker.wait_s
+    assert breaker.state is CircuitState.HALF_OPEN
+
+
+def test_a_new_circuit_has_room_for_all_that_is_allowed(breaker: Breaker) -> None:
+    assert (breaker.state, breaker.room) == (CircuitState.CLOSED, CEILING)
+    breaker.begin()
+    assert breaker.room == CEILING - 1
+
+
+@pytest.mark.parametrize("kind", AWAY)
+def test_faults_in_a_row_that_say_the_server_is_away_open_it(breaker: Breaker, kind: type[LMError]) -> None:
+    fail(breaker, kind, FAULTS_IN_A_ROW - 1)
+    assert breaker.state is CircuitState.CLOSED
+    fail(breaker, kind)
+    assert (breaker.state, breaker.room) == (CircuitState.OPEN, 0)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_of_whatever_kind_breaks_the_row(breaker: Breaker, kind: type[LMError]) -> None:
+    fail(breaker, times=FAULTS_IN_A_ROW - 1)
+    fail(breaker, kind)
+    fail(breaker, times=FAULTS_IN_A_ROW - 1)
+    assert breaker.closed
+
+
+def test_half_open_it_lets_one_call_through_at_a_time(breaker: Breaker, clock: Clock) -> None:
+    open_up(breaker)
+    wait(breaker, clock)
+    assert breaker.room == 1
+    probe = breaker.begin()
+    assert breaker.room == 0
+    breaker.cancelled(probe)
+    assert breaker.room == 1
+
+
+@pytest.mark.parametrize("kind", [None, *ANSWERS])
+def test_a_probe_that_is_answered_closes_it(breaker: Breaker, clock: Clock, kind: type[LMError] | None) -> None:
+    open_up(breaker)
+    wait(breaker, clock)
+    probe = breaker.begin()
+    breaker.failed(probe, of(kind)) if kind else breaker.answered(probe)
+    assert (breaker.state, breaker.room) == (CircuitState.CLOSED, CEILING)
+
+
+def test_it_stays_open_for_twice_as_long_each_time_up_to_a_cap(breaker: Breaker, clock: Clock) -> None:
+    open_up(breaker)
+    waits = []
+    for _ in range(8):
+        waits.append(breaker.wait_s)
+        wait(breaker, clock)
+        fail(breaker, Overloaded)
+    for most, waited in zip([FIRST_WAIT_S * 2**count for count in range(8)], waits, strict=True):
+        assert min(most, LONGEST_WAIT_S) / 2 <= waited <= min(most, LONGEST_WAIT_S)
+
+
+def test_after_it_closed_the_first_wait_is_short_again(breaker: Breaker, clock: Clock) -> None:
+    open_up(breaker)
+    for _ in range(5):
+        wait(breaker, clock)
+        fail(breaker)
+    wait(breaker, clock)
+    breaker.answered(breaker.begin())
+    open_up(breaker)
+    assert breaker.wait_s <= FIRST_WAIT_S
+
+
+@pytest.mark.parametrize("ending", ["fails", "is answered"])
+def test_late_news_of_calls_from_before_change_nothing(breaker: Breaker, clock: Clock, ending: str) -> None:
+    late = [breaker.begin() for _ in range(CEILING)]
+    open_up(breaker)
+    before = breaker.wait_s
+    for trip in late:
+        breaker.failed(trip, of(Unreachable)) if ending == "fails" else breaker.answered(trip)
+    assert (breaker.state, breaker.wait_s, breaker.in_flight) == (CircuitState.OPEN, before, 0)
+
+
+def test_what_a_server_asks_for_is_honoured_up_to_the_cap(breaker: Breaker) -> None:
+    busy = of(Overloaded)
+    assert isinstance(busy, Overloaded)
+    busy.retry_after_s = 7
+    breaker.failed(breaker.begin(), busy)
+    assert (breaker.state, breaker.wait_s) == (CircuitState.OPEN, 7)
+    busy.retry_after_s = 3600
+    breaker.failed(breaker.begin(), busy)
+    assert breaker.wait_s == LONGEST_WAIT_S
+
+
+def test_a_burst_that_is_too_large_halves_the_limit_once(breaker: Breaker, clock: Clock) -> None:
+    trips = [breaker.begin() for _ in range(CEILING)]
+    clock.now += 1
+    for trip in trips[:4]:
+        breaker.failed(trip, of(Overloaded))
+    assert breaker.limit.value == CEILING // 2
+    clock.now += 1
+    fail(breaker, Overloaded)
+    assert breaker.limit.value < CEILING // 2
+
+
+def test_what_is_under_way_is_halved_when_it_is_less_than_the_limit(breaker: Breaker) -> None:
+    trips = [breaker.begin() for _ in range(4)]
+    breaker.failed(trips[0], of(Overloaded))
+    assert breaker.limit.value == 2
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "timed-out"])
+def test_a_call_that_took_too_long_halves_the_limit(breaker: Breaker, clock: Clock, answered: bool) -> None:
+    trip = breaker.begin()
+    clock.now += SLOW_S + 1
+    breaker.answered(trip) if answered else breaker.failed(trip, of(TimedOut))
+    assert breaker.limit.value == CEILING // 2
+    assert breaker.closed
+
+
+def test_the_limit_grows_by_one_for_each_round_of_answers(breaker: Breaker, clock: Clock) -> None:
+    trip = breaker.begin()
+    clock.now += SLOW_S + 1
+    breaker.answered(trip)
+    sizes = []
+    for _ in range(4 + 5 + 6 + 7 + 100):
+        breaker.answered(breaker.begin())
+        sizes.append(breaker.limit.value)
+    assert [sizes.count(size) for size in (4, 5, 6, 7)] == [3, 5, 6, 7]
+    assert sizes[-1] == CEILING
+
+
+def test_it_grows_quickly_to_just_below_what_was_too_much(breaker: Breaker) -> None:
+    trips = [breaker.begin() for _ in range(CEILING)]
+    breaker.failed(trips[0], of(Overloaded))
+    sizes = []
+    for trip in trips[1:]:
+        breaker.answered(trip)
+        sizes.append(breaker.limit.value)
+    assert sizes == [5, 6, 7, 7, 7, 7, 7]
+
+
+def test_a_server_without_room_for_one_call_is_taken_to_be_away(breaker: Breaker, clock: Clock) -> None:
+    calls = 0
+    while breaker.closed:
+        clock.now += 1
+        fail(breaker, Overloaded)
+        calls += 1
+    assert breaker.limit.value == 1
+    assert calls == 1 + FAULTS_IN_A_ROW
+
+
+def test_it_is_failing_from_the_first_failure_to_the_next_answer(breaker: Breaker, clock: Clock) -> None:
+    assert breaker.failing_since is None
+    fail(breaker, BrokenAnswer)
+    clock.now += 5
+    fail(breaker, Overloaded)
+    assert (breaker.failing_since, breaker.failed_at) == (1000.0, 1005.0)
+    fail(breaker, RefusedInput)
+    assert (breaker.failing_since, breaker.answered_at) == (None, 1005.0)
+
+
+class Breakers(RuleBasedStateMachine):
+    """Callers that ask for room before each call, and a server that does what it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.breaker = Breaker(CEILING, SLOW_S, clock=self.clock, chance=Random(0))
+        self.trips: list[tuple[Trip, CircuitState]] = []
+
+    @rule(passed=st.floats(0.001, 40))
+    def time_passes(self, passed: float) -> None:
+        self.clock.now += passed
+
+    @precondition(lambda self: self.breaker.room)
+    @rule()
+    def call(self) -> None:
+        state = self.breaker.state
+        assert state is not CircuitState.OPEN
+        self.trips.append((self.breaker.begin(), state))
+
+    @precondition(lambda self: self.trips)
+    @rule(data=st.data(), kind=st.sampled_from([None, Overloaded, *AWAY, *ANSWERS]), asked=st.sampled_from([None, 5]))
+    def ends(self, data: st.DataObject, kind: type[LMError] | None, asked: float | None) -> None:
+        trip, begun_in = self.trips.pop(data.draw(st.integers(0, len(self.trips) - 1)))
+        before, limit = self.breaker.state, self.breaker.limit.value
+        if kind is None:
+            self.breaker.answered(trip)
+            assert self.breaker.failing_since is None
+        else:
+            error = of(kind)
+            if isinstance(error, Overloaded):
+                error.retry_after_s = asked
+            self.breaker.failed(trip, error)
+            assert self.breaker.limit.value <= limit
+        if before is not CircuitState.CLOSED and self.breaker.closed:
+            assert begun_in is CircuitState.HALF_OPEN
+
+    @precondition(lambda self: self.trips)
+    @rule()
+    def is_cancelled(self) -> None:
+        self.breaker.cancelled(self.trips.pop()[0])
+
+    @rule()
+    def the_server_is_back(self) -> None:
+        """However it came to where it is, some time and answers lead back to a whole window."""
+        for trip, _ in self.trips:
+            self.breaker.answered(trip)
+        self.trips = []
+        for _ in range(CEILING * CEILING):
+            self.clock.now += LONGEST_WAIT_S
+            if self.breaker.room:
+                self.breaker.answered(self.breaker.begin())
+        assert (self.breaker.closed, self.breaker.room) == (True, CEILING)
+
+    @invariant()
+    def the_limit_is_within_its_bounds(self) -> None:
+        assert 1 <= self.breaker.limit.value <= CEILING
+
+    @invariant()
+    def the_room_is_what_the_state_allows(self) -> None:
+        assert self.breaker.in_flight == len(self.trips)
+        if self.breaker.state is CircuitState.CLOSED:
+            assert self.breaker.room <= self.breaker.limit.value
+        else:
+            probing = any(trip.era == self.breaker._era for trip, _ in self.trips)
+            assert self.breaker.room == (self.breaker.state is CircuitState.HALF_OPEN and not probing)
+
+
+TestBreakers = Breakers.TestCase
+TestBreakers.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
