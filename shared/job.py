@@ -179,6 +179,7 @@ class RetryPolicy(Section):
     timeouts: int = Field(2, ge=1)
     overloads: int = Field(200, ge=1)
     crashes: int = Field(6, ge=1)  # workers that vanished with the call in hand
+    gone_after_s: float = Field(900, gt=0)  # without one answer of a model, then the run does without it or pauses
     backoff_s: float = Field(1, gt=0)  # the first wait at most; doubled each time, with full jitter
     backoff_cap_s: float = Field(60, gt=0)
 

@@ -11,6 +11,7 @@ from shared.store.locks import held_by_one
 from shared.store.runs import running_ids
 from shared.store.work import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
+from workers.gone_models import see_to_gone_models
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ def _advance(runtime: Runtime, run_id: uuid.UUID) -> None:
     try:
         context = runtime.context(run_id)
         if context:
+            see_to_gone_models(runtime, context)
             advance(runtime, context)
     except Exception:
         log.exception("run not advanced, will try again", run_id=str(run_id))

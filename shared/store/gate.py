@@ -235,6 +235,12 @@ def under_way(session: Session, run_id: uuid.UUID) -> bool:
     return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, at_work))))
 
 
+def is_open(session: Session, run_id: uuid.UUID, stage: Stage, model: str) -> bool:
+    """Whether work of a stage waits for a model."""
+    waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, WorkItem.state.in_(OPEN))
+    return bool(session.scalar(select(exists().where(*waits))))
+
+
 def complete_target(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> None:
     """Close a task type: its examples end at `position`, later ones are surplus."""
     session.execute(

@@ -83,6 +83,7 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "retry.timeouts": (1, False),
     "retry.overloads": (1, False),
     "retry.crashes": (1, False),
+    "retry.gone_after_s": (9, False),
     "retry.backoff_s": (9, False),
     "retry.backoff_cap_s": (99, False),
     "budget.generations": (9, False),
