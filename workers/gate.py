@@ -28,6 +28,7 @@ from shared.store.tables.records import Instruction, RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
 from shared.store.work import add_work, drop_ready_work
+from workers.endings import end_if_due
 from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime
 
@@ -43,9 +44,7 @@ def _advance(runtime: Runtime, context: RunContext) -> None:
     for task_type in context.job.targets:
         while _advance_once(runtime, context, task_type):
             pass
-    if context.job.budget.limited:
-        with runtime.sessions.begin() as session:
-            _stop_if_spent(session, context)
+    end_if_due(runtime, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
     """Close the task type if its target is met; otherwise propose as much as it still needs."""
     target = targets_of(session, context.run_id)[task_type]
     if target.completed_at is not None:
-        drop_ready_work(session, context.run_id, WorkItem.task_type == task_type)
+        drop_ready_work(session, context.run_id, WorkItem.task_type == task_type, ~WorkItem.late)
         return 0
     if target.examples >= target.target:
         _conclude(session, context, target)
@@ -175,26 +174,12 @@ def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
     last = gate.last_wanted_position(session, context.run_id, task_type, target.target)
     if last is None:
         return
-    of_type = WorkItem.task_type == task_type
+    of_type = (WorkItem.task_type == task_type) & ~WorkItem.late
     drop_ready_work(session, context.run_id, of_type, WorkItem.position > last)
     if gate.open_before(session, context.run_id, task_type, last):
         return
     gate.complete_target(session, context.run_id, task_type, last)
     drop_ready_work(session, context.run_id, of_type)
-    lock(session, "end", context.run_id)  # or two types that are met at once each overlook the other
-    session.expire_all()
-    if all(each.completed_at for each in targets_of(session, context.run_id).values()):
-        end_run(session, context.run_id, RunState.COMPLETED, "every target is met")
-
-
-def _stop_if_spent(session: Session, context: RunContext) -> None:
-    """End a run whose budget is spent, once the calls under way have been answered and judged."""
-    lock(session, "end", context.run_id)
-    spent = budgets.spent(session, context.run_id, context.job.budget)
-    if spent and is_running(session, context.run_id) and not gate.under_way(session, context.run_id):
-        targets = targets_of(session, context.run_id)
-        made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
-        end_run(session, context.run_id, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
 
 
 def _why_barren(session: Session, target: RunTarget) -> str:

@@ -13,6 +13,7 @@ MODULES = {
     **dict.fromkeys(("init", "validate", "enqueue"), "jobs"),
     "validate-seeds": "seeds",
     **dict.fromkeys(("runs", "status", "watch"), "runs"),
+    "add-output": "adding",
     **dict.fromkeys(("dead", "retry-dead"), "dead"),
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     **dict.fromkeys(("export", "lineage"), "data"),

@@ -72,11 +72,8 @@ def retry_dead(
         session.commit()
     pieces = "piece" if result.count == 1 else "pieces"
     say(f"{result.count} {pieces} of work will be tried anew: ensemble-instruct watch {found.name}")
-    if result.judged:
-        say(
-            f"{result.judged} of them are outputs for instances that have their verdict already; when the run has "
-            f"ended, take them into account with: ensemble-instruct rejudge {found.name}"
-        )
+    if result.late:
+        say(f"{result.late} of them are outputs that come after the verdict; a further judgement will see them")
 
 
 def register(app: typer.Typer) -> None:

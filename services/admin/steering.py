@@ -9,7 +9,7 @@ from services.admin.console import say
 from services.admin.runs import RunName
 from shared.errors import UserError
 from shared.job import JobSpec
-from shared.job_file import changed_job
+from shared.job_changes import changed_job
 from shared.queue.missing import add_missing_work
 from shared.store.runs import RunFinishedError, find_run
 from shared.store.states import change_job, end_run, pause_run, resume_run

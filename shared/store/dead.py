@@ -60,17 +60,17 @@ def dead_work(session: Session, run_id: uuid.UUID) -> Sequence[DeadWork]:
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """How much dead work is ready again; `judged` of it are outputs for instances that have their verdict already."""
+    """How much dead work is ready again; `late` of it are outputs for instances that have their verdict already."""
 
     count: int
-    judged: int
+    late: int
 
 
 def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | None = None) -> PutBack:
     """Have a run's dead work tried anew, all of it or the pieces named; its task type must not be complete.
 
     What stood for a record that could not be made goes, and counters that took it for ended go back. Who still
-    holds an older lease can't write for it. A verdict stands, though an output may come after it.
+    holds an older lease can't write for it. A verdict stands, though an output may come late.
     """
     open_types = select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_(None))
     dead = [WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED]
@@ -97,7 +97,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
         )
         .execution_options(synchronize_session=False)
     )
-    return PutBack(len(items), _judged(session, run_id, items))
+    return PutBack(len(items), _make_late(session, run_id, items))
 
 
 def _forget_stand_ins(session: Session, run_id: uuid.UUID, items: Sequence[WorkItem]) -> None:
@@ -141,13 +141,14 @@ def _count_down(session: Session, run_id: uuid.UUID, counter: str, items: Sequen
         count(session, run_id, task_type, **{counter: -times})
 
 
-def _judged(session: Session, run_id: uuid.UUID, items: Sequence[WorkItem]) -> int:
-    judged = set(
-        session.scalars(
-            select(Verdict.instance_id).where(
-                Verdict.judgement_id == judgement_key(run_id),
-                Verdict.instance_id == any_of(item.instance_id for item in items if item.instance_id),
-            )
-        )
+def _make_late(session: Session, run_id: uuid.UUID, items: Sequence[WorkItem]) -> int:
+    judged = select(Verdict.instance_id).where(Verdict.judgement_id == judgement_key(run_id))
+    made = session.scalars(
+        update(WorkItem)
+        .where(WorkItem.id == any_of(item.id for item in items), WorkItem.stage == Stage.OUTPUT)
+        .where(WorkItem.instance_id.in_(judged))
+        .values(late=True)
+        .returning(WorkItem.id)
+        .execution_options(synchronize_session=False)
     )
-    return sum(item.instance_id in judged for item in items)
+    return len(made.all())

@@ -235,6 +235,17 @@ def under_way(session: Session, run_id: uuid.UUID) -> bool:
     return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, at_work))))
 
 
+def awaits_late_outputs(session: Session, run_id: uuid.UUID) -> bool:
+    """Whether late outputs of a run are still to come."""
+    awaited = (WorkItem.run_id == run_id, WorkItem.late, WorkItem.state.in_(OPEN))
+    return bool(session.scalar(select(exists().where(*awaited))))
+
+
+def has_late_work(session: Session, run_id: uuid.UUID) -> bool:
+    """Whether late outputs were ever asked for in a run."""
+    return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, WorkItem.late))))
+
+
 def is_open(session: Session, run_id: uuid.UUID, stage: Stage, model: str) -> bool:
     """Whether work of a stage waits for a model."""
     waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, WorkItem.state.in_(OPEN))

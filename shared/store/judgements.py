@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
@@ -56,9 +56,20 @@ def find_judgement(session: Session, run_id: uuid.UUID, run: str, number: int) -
     raise JudgementNotFoundError(run=run, number=number, numbers=", ".join(str(each.number) for each in there))
 
 
+def has_seen_all(session: Session, judgement: Judgement) -> bool:
+    """Whether no output has come to an instance since the judgement decided on it."""
+    later = (
+        exists()
+        .where(Verdict.judgement_id == judgement.id, Verdict.instance_id == Candidate.instance_id)
+        .where(Candidate.state == RecordState.ACCEPTED, Candidate.created_at > Verdict.created_at)
+    )
+    return not session.scalar(select(later))
+
+
 def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | None:
-    """The first of a run's judgements that was made by these terms."""
-    return next((each for each in judgements(session, run_id) if terms_of(each) == terms), None)
+    """The first of a run's judgements that was made by these terms and has seen all outputs that there are."""
+    made = (each for each in judgements(session, run_id) if terms_of(each) == terms)
+    return next((each for each in made if has_seen_all(session, each)), None)
 
 
 def usable(candidates: Sequence[Candidate]) -> list[Candidate]:

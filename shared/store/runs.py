@@ -69,19 +69,8 @@ def begin_run(session: Session, new: NewRun) -> Run:
     if run is None:
         raise RunNameTakenError(name=new.name)
     _write_seeds(session, run.id, new.seeds)
-    _write_templates(session, run.id, new.templates)
-    for name, spec in new.job.models.items():
-        session.add(
-            Model(
-                id=key("model", run.id, name),
-                run_id=run.id,
-                name=name,
-                protocol=spec.protocol.value,
-                kind=spec.kind.value,
-                served_model=spec.model,
-                licence=spec.licence,
-            )
-        )
+    write_templates(session, run.id, new.templates)
+    write_models(session, run.id, new.job)
     for task_type, target in new.job.targets.items():
         session.add(RunTarget(run_id=run.id, task_type=task_type, target=target))
     session.add(judgement_row(run.id, 0, new.job.terms))
@@ -110,7 +99,25 @@ def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask])
     )
 
 
-def _write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[PromptTemplate]) -> None:
+def write_models(session: Session, run_id: uuid.UUID, job: JobSpec) -> None:
+    """Write a job's models, those that are there left as they are."""
+    rows = [
+        {
+            "id": key("model", run_id, name),
+            "run_id": run_id,
+            "name": name,
+            "protocol": spec.protocol.value,
+            "kind": spec.kind.value,
+            "served_model": spec.model,
+            "licence": spec.licence,
+        }
+        for name, spec in job.models.items()
+    ]
+    session.execute(insert(Model).on_conflict_do_nothing(), rows)
+
+
+def write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[PromptTemplate]) -> None:
+    """Write the templates that a run uses, those that are there left as they are."""
     rows = [
         {
             "id": template_key(template.sha256),
@@ -124,7 +131,9 @@ def _write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[Pr
         for template in templates
     ]
     session.execute(insert(PromptRow).on_conflict_do_nothing(), rows)
-    session.execute(insert(RunPrompt), [{"run_id": run_id, "template_id": row["id"]} for row in rows])
+    session.execute(
+        insert(RunPrompt).on_conflict_do_nothing(), [{"run_id": run_id, "template_id": row["id"]} for row in rows]
+    )
 
 
 def find_run(session: Session, name: str) -> Run:

@@ -79,7 +79,7 @@ def resume_run(session: Session, run_id: uuid.UUID) -> bool:
         .where(
             WorkItem.run_id == run_id,
             WorkItem.state == WorkState.DROPPED,
-            WorkItem.task_type.in_(going_on.scalar_subquery()),
+            WorkItem.late | WorkItem.task_type.in_(going_on.scalar_subquery()),
         )
         .values(state=WorkState.READY, ready_at=func.now(), finished_at=None)
         .execution_options(synchronize_session=False)

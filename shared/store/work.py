@@ -37,6 +37,7 @@ class NewWork:
     voice: str | None = None
     instruction_id: uuid.UUID | None = None
     instance_id: uuid.UUID | None = None
+    late: bool = False
 
     @property
     def id(self) -> uuid.UUID:
@@ -102,17 +103,17 @@ class Failure:
 
 _ADD = text("""
     INSERT INTO work_items
-      (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id)
+      (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id, late)
     SELECT new.* FROM json_to_recordset(CAST(:rows AS json)) AS new (
       id uuid, run_id uuid, stage text, task_type text, queue text, model text, voice text, position bigint,
-      instruction_id uuid, instance_id uuid
+      instruction_id uuid, instance_id uuid, late boolean
     )
     JOIN runs ON runs.id = new.run_id AND runs.state IN ('running', 'paused')
     ON CONFLICT DO NOTHING
 """)
 _COLUMNS = (
     *("id", "run_id", "stage", "task_type", "queue", "model", "voice", "position"),
-    *("instruction_id", "instance_id"),
+    *("instruction_id", "instance_id", "late"),
 )
 
 

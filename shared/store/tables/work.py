@@ -32,6 +32,7 @@ class WorkItem(Base):
     `gated` once its answer has passed the novelty gate. What went wrong is counted apart: the call's
     failures and time-outs, the server's lack of room, and the crashes of workers. A result must present
     `lease_token`. Work put back after it was given up counts anew, on top of its `earlier_tries`.
+    `late` work is an output for an instance that has its verdict, and is done though its task type is complete.
     """
 
     __tablename__ = "work_items"
@@ -40,6 +41,7 @@ class WorkItem(Base):
         CheckConstraint(one_of("task_type", TaskType), name="task_type"),
         CheckConstraint(one_of("state", WorkState), name="state"),
         Index("ix_work_items_ready", "run_id", "queue", "position", postgresql_where="state = 'ready'"),
+        Index("ix_work_items_late", "run_id", "state", postgresql_where="late"),
         Index("ix_work_items_dead", "run_id", postgresql_where="state = 'failed'"),
         Index(
             "ix_work_items_suspect", "run_id", "queue", "position", postgresql_where=f"state = 'ready' AND {SUSPECT}"
@@ -80,6 +82,7 @@ class WorkItem(Base):
     detail: Mapped[str | None]
     finished_at: Mapped[datetime | None]
     gated: Mapped[bool] = mapped_column(server_default="false")
+    late: Mapped[bool] = mapped_column(server_default="false")
 
 
 class ModelShare(Base):

@@ -133,7 +133,7 @@ def test_an_output_put_back_after_its_verdict_leaves_the_verdict_as_it_is(runtim
     while not (before := rows(runtime, verdict)):
         one_round(runtime, run_id)
 
-    assert _put_back(runtime, run_id) == PutBack(1, judged=1)
+    assert _put_back(runtime, run_id) == PutBack(1, late=1)
     one_round(runtime, run_id)
     assert rows(runtime, verdict) == before
     spoken = select(Candidate.state).where(Candidate.instance_id == instance, Candidate.voice == "chat")

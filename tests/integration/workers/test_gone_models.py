@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from services.local.ports import free_port
 from shared.job import JobSpec
-from shared.job_file import changed_job
+from shared.job_changes import changed_job
 from shared.lm.fake import FakeServer
 from shared.store.states import change_job, resume_run
 from shared.store.tables.records import Candidate

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from shared.job import JobSpec
-from shared.job_file import FixedSettingError, changed_job
+from shared.job_changes import FixedSettingError, changed_job
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_protocols import FakeRequest
 from shared.queue import names

@@ -37,6 +37,7 @@ def _work_items() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("gated", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("late", sa.Boolean(), server_default="false", nullable=False),
         sa.CheckConstraint(
             "stage IN ('instruction', 'instance', 'output', 'consensus')", name=op.f("ck_work_items_stage")
         ),
@@ -72,6 +73,7 @@ def _work_items_indexes() -> None:
         ["run_id", "queue", "position"],
         postgresql_where="state = 'ready' AND crashes >= 2",
     )
+    op.create_index("ix_work_items_late", "work_items", ["run_id", "state"], postgresql_where="late")
     op.create_index("ix_work_items_dead", "work_items", ["run_id"], postgresql_where="state = 'failed'")
     op.create_index(
         "ix_work_items_ungated",

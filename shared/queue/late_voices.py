@@ -1,0 +1,75 @@
+"""A voice that joins a run late: its outputs for what is there already, asked for as late work.
+
+Late work outlasts the completion of its task type, and the run ends when it is done. Late outputs come after the
+verdict, which stands; a further judgement takes them into account.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from shared.job import JobSpec, Voice
+from shared.method.prompts import PromptTemplate
+from shared.method.tasks import Stage, TaskType
+from shared.queue import names
+from shared.store.arrays import any_of
+from shared.store.runs import write_models, write_templates
+from shared.store.tables.records import Instance, Instruction, RecordState
+from shared.store.tables.runs import Run, RunState
+from shared.store.work import NewWork, add_work
+
+PAGE = 1000
+
+
+def add_voice(session: Session, run: Run, job: JobSpec, fingerprint: str, templates: Sequence[PromptTemplate]) -> int:
+    """Give a run a job whose last voice is new, and ask it about every instance; returns how many there are.
+
+    The run is paused with nothing under way, or completed; a completed one is at work again.
+    """
+    run.job, run.fingerprint, run.revision = job.model_dump(mode="json"), fingerprint, run.revision + 1
+    if run.state == RunState.COMPLETED:
+        run.state, run.reason, run.finished_at, run.active_since = RunState.RUNNING, None, None, func.now()
+    session.flush()
+    write_models(session, run.id, job)
+    write_templates(session, run.id, templates)
+    return _ask(session, run.id, job.outputs[-1])
+
+
+def _ask(session: Session, run_id: uuid.UUID, voice: Voice) -> int:
+    last, asked = uuid.UUID(int=0), 0
+    while True:
+        page = session.execute(
+            select(Instance.id, Instance.task_type, Instruction.position, Instance.pending_outputs)
+            .join(Instruction, Instruction.id == Instance.instruction_id)
+            .where(Instance.run_id == run_id, Instance.state == RecordState.ACCEPTED, Instance.id > last)
+            .order_by(Instance.id)
+            .limit(PAGE)
+        ).all()
+        if not page:
+            return asked
+        last, asked = page[-1].id, asked + len(page)
+        add_work(
+            session,
+            [
+                NewWork(
+                    run_id=run_id,
+                    stage=Stage.OUTPUT,
+                    task_type=TaskType(task_type),
+                    queue=names.outputs(voice.model),
+                    position=position,
+                    model=voice.model,
+                    voice=voice.label,
+                    instance_id=id,
+                    late=pending == 0,
+                )
+                for id, task_type, position, pending in page
+            ],
+        )
+        session.execute(
+            update(Instance)
+            .where(Instance.id == any_of(id for id, *_ in page))
+            .values(pending_outputs=Instance.pending_outputs + 1)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,100 @@
+"""A voice that joins a run when some of it, or all, is there already."""
+
+import uuid
+
+import pytest
+from sqlalchemy import func, select
+
+from services.admin.planning import plan_job
+from shared.job import JobSpec
+from shared.job_changes import KnownModelError, OtherModelError, with_voice
+from shared.lm.fake import FakeServer
+from shared.queue.late_voices import add_voice
+from shared.store.judgements import judgements
+from shared.store.states import pause_run, resume_run
+from shared.store.tables.records import Candidate, Example, Instance, Judgement, Verdict
+from shared.store.tables.runs import Model, Run, RunState
+from shared.store.tables.work import WorkState
+from tests.integration.workers.driving import begin, drive, one_round, rows, run_of, small_job, work_in
+from workers.runtime import Runtime
+
+VOICE = {"model": "late"}
+
+
+def _described(lm: FakeServer) -> list[str]:
+    settings = {"protocol": "tgi", "kind": "instruct", "endpoints": f"[{lm.url}]", "family": "late"}
+    return [f"models.late.{name}={value}" for name, value in settings.items()]
+
+
+def _add(runtime: Runtime, run_id: uuid.UUID, lm: FakeServer) -> int:
+    """What `ensemble-instruct add-output` does."""
+    with runtime.sessions.begin() as session:
+        run = session.get_one(Run, run_id)
+        plan = plan_job(with_voice(JobSpec.model_validate(run.job), VOICE, _described(lm)))
+        return add_voice(session, run, plan.job, plan.fingerprint, plan.templates)
+
+
+def _accepted(runtime: Runtime, run_id: uuid.UUID) -> list[uuid.UUID]:
+    return rows(runtime, select(Instance.id).where(Instance.run_id == run_id, Instance.state == "accepted"))
+
+
+def _spoken(runtime: Runtime, run_id: uuid.UUID) -> list[uuid.UUID]:
+    return rows(runtime, select(Candidate.instance_id).where(Candidate.run_id == run_id, Candidate.voice == "late"))
+
+
+def _verdicts(runtime: Runtime, run_id: uuid.UUID, number: int) -> dict[uuid.UUID, int]:
+    compared = select(Verdict.instance_id, func.cardinality(Verdict.candidate_ids))
+    of_number = compared.join(Judgement, Judgement.id == Verdict.judgement_id).where(Judgement.number == number)
+    return dict(rows(runtime, of_number.where(Verdict.run_id == run_id)))
+
+
+def test_a_completed_run_is_answered_whole_and_judged_anew(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url))
+    before = drive(runtime, run_id)
+    first = _verdicts(runtime, run_id, 0)
+
+    assert _add(runtime, run_id, lm) == len(_accepted(runtime, run_id))
+    run = drive(runtime, run_id)
+    assert (run.state, run.reason) == (RunState.COMPLETED, "every target is met")
+    assert run.fingerprint != before.fingerprint
+    assert sorted(_spoken(runtime, run_id)) == sorted(_accepted(runtime, run_id))
+    assert not work_in(runtime, run_id, WorkState.READY, WorkState.LEASED)
+    assert _verdicts(runtime, run_id, 0) == first
+    second = _verdicts(runtime, run_id, 1)
+    assert second.keys() == first.keys()
+    assert sum(second.values()) > sum(first.values())
+    with runtime.sessions() as session:
+        own, further = judgements(session, run_id)
+        assert sorted(own.weights) == ["base", "chat", "instance"]
+        assert sorted(further.weights) == ["base", "chat", "instance", "late"]
+        assert further.families == {"late": "late"}
+        assert session.scalar(select(func.count()).where(Example.judgement_id == further.id)) != 0
+    assert rows(runtime, select(Model.name).where(Model.run_id == run_id).order_by(Model.name)) == [
+        *("base", "chat", "late")
+    ]
+
+
+def test_a_paused_run_goes_on_with_the_voice(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 30}))
+    while not _verdicts(runtime, run_id, 0):
+        one_round(runtime, run_id)
+    with runtime.sessions.begin() as session:
+        assert pause_run(session, run_id, "a test")
+    _add(runtime, run_id, lm)
+    one_round(runtime, run_id)
+    assert run_of(runtime, run_id).state == RunState.PAUSED
+    assert not _spoken(runtime, run_id)
+    with runtime.sessions.begin() as session:
+        assert resume_run(session, run_id)
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    judged = _verdicts(runtime, run_id, 0)
+    assert judged.keys() <= set(_spoken(runtime, run_id))
+    assert _verdicts(runtime, run_id, 1).keys() == judged.keys()
+
+
+def test_a_voice_of_a_model_that_is_there_needs_a_name_of_its_own(lm: FakeServer) -> None:
+    job = small_job(lm.url)
+    with pytest.raises(KnownModelError, match="has a model 'chat' already"):
+        with_voice(job, {"model": "chat", "name": "again"}, ["models.chat.timeout_s=5"])
+    with pytest.raises(OtherModelError, match=r"models\.late\."):
+        with_voice(job, VOICE, ["models.chat.timeout_s=5"])

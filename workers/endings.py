@@ -1,0 +1,42 @@
+"""How a run ends by itself: with its targets met, or its budget spent."""
+
+from sqlalchemy.orm import Session
+
+from shared.dataset.rejudging import rejudge
+from shared.store import budgets, gate
+from shared.store.judgements import by_terms, judgements
+from shared.store.loading import RunContext
+from shared.store.locks import lock
+from shared.store.runs import is_running, targets_of
+from shared.store.states import end_run
+from shared.store.tables.runs import RunState
+from workers.runtime import Runtime
+
+
+def end_if_due(runtime: Runtime, context: RunContext) -> None:
+    """End a run that has nothing left to do. Its caller has committed what may have been the last of it."""
+    with runtime.sessions.begin() as session:
+        targets = targets_of(session, context.run_id).values()
+        if all(each.completed_at for each in targets) and not gate.awaits_late_outputs(session, context.run_id):
+            _complete(session, context)
+        elif spent := budgets.spent(session, context.run_id, context.job.budget):
+            _stop(session, context, spent)
+
+
+def _complete(session: Session, context: RunContext) -> None:
+    """Late outputs are judged with the others, as a further judgement."""
+    lock(session, "end", context.run_id)
+    if not is_running(session, context.run_id):
+        return
+    terms = context.job.terms
+    if gate.has_late_work(session, context.run_id) and not by_terms(session, context.run_id, terms):
+        rejudge(session, context.run_id, judgements(session, context.run_id)[-1].number + 1, terms)
+    end_run(session, context.run_id, RunState.COMPLETED, "every target is met")
+
+
+def _stop(session: Session, context: RunContext, spent: str) -> None:
+    """Once the calls under way have been answered and judged."""
+    if is_running(session, context.run_id) and not gate.under_way(session, context.run_id):
+        targets = targets_of(session, context.run_id)
+        made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
+        end_run(session, context.run_id, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
