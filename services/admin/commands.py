@@ -15,6 +15,7 @@ MODULES = {
     **dict.fromkeys(("runs", "status", "watch", "cancel"), "runs"),
     **dict.fromkeys(("export", "lineage"), "data"),
     "rejudge": "rejudging",
+    "audit": "auditing",
     "agreement": "agreement",
     "novelty": "novelty",
     "consensus": "consensus",
