@@ -183,6 +183,19 @@ class RetryPolicy(Section):
     backoff_cap_s: float = Field(60, gt=0)
 
 
+class Budget(Section):
+    """What a run may cost: it stops when any of this is spent. What has no limit is left out."""
+
+    generations: int | None = Field(None, ge=1)  # LM calls that a server took
+    tokens: int | None = Field(None, ge=1)  # read and written
+    hours: float | None = Field(None, gt=0)  # at work, pauses left out
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return not (self.generations is None and self.tokens is None and self.hours is None)
+
+
 class JobSpec(Section):
     """A whole job. Every default is the paper's or the reference code's."""
 
@@ -199,6 +212,7 @@ class JobSpec(Section):
     outputs: tuple[Voice, ...] = ()
     consensus: ConsensusStage = ConsensusStage()
     retry: RetryPolicy = RetryPolicy()
+    budget: Budget = Budget()
 
     def voice_prompt(self, voice: Voice) -> str:
         """The id of the template that a voice uses."""
@@ -236,11 +250,15 @@ class JobSpec(Section):
         return ids
 
 
-# What can't change which rows a run makes: what it is called, how patient it is with servers, where they are.
-_NOT_IN_FINGERPRINT: dict[str, Any] = {
-    "name": True,
+# What can't change which rows a run makes: what it may cost, how patient it is with servers, where they are.
+_CHANGEABLE: dict[str, Any] = {
     "retry": True,
+    "budget": True,
     "models": {"__all__": {"endpoints", "api_key_env", "max_in_flight", "timeout_s"}},
+}
+_NOT_IN_FINGERPRINT: dict[str, Any] = {
+    **_CHANGEABLE,
+    "name": True,
     # Seeds and prompts count by their content, below, and a voice by its label and its template.
     "seeds": True,
     "prompts": True,
@@ -248,6 +266,11 @@ _NOT_IN_FINGERPRINT: dict[str, Any] = {
     "instances": {"prompts"},
     "outputs": {"__all__": {"prompt", "name"}},
 }
+
+
+def differs_for_good(job: JobSpec, other: JobSpec) -> bool:
+    """Whether two jobs differ in more than a run's job may be changed in after it has begun."""
+    return job.model_dump(exclude=_CHANGEABLE) != other.model_dump(exclude=_CHANGEABLE)
 
 
 def fingerprint(job: JobSpec, seed_digest: str, prompt_digests: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from shared.errors import UserError
-from shared.job import NAME_PATTERN, OWN_VOICE, JobSpec
+from shared.job import NAME_PATTERN, OWN_VOICE, JobSpec, differs_for_good
 from shared.method.consensus import Rule
 
 MOST_BYTES = 256 * 1024
@@ -49,12 +49,30 @@ class OverrideError(UserError):
     """--set {text}: {reason}; write it as path=value, for example --set targets.output_only=100"""
 
 
+class FixedSettingError(UserError):
+    """What decides a run's records can't be changed once it has begun. What can: `retry`, `budget`, and of a
+    model its `endpoints`, `api_key_env`, `max_in_flight` and `timeout_s`."""
+
+
 def read_job(path: Path, overrides: Sequence[str] = ()) -> JobSpec:
     """The job in a YAML file, with `path=value` overrides put in; paths in it are relative to the file.
 
     Raises `JobError`, `OverrideError`.
     """
     content, lines = _parse(path)
+    job = _checked(path, content, lines, overrides)
+    return job.model_copy(update={name: _beside(path, getattr(job, name)) for name in ("seeds", "prompts")})
+
+
+def changed_job(job: JobSpec, overrides: Sequence[str]) -> JobSpec:
+    """A run's job with `path=value` overrides put in. Raises `JobError`, `OverrideError`, `FixedSettingError`."""
+    changed = _checked(Path("the changed job"), job.model_dump(mode="json"), {}, overrides)
+    if differs_for_good(job, changed):
+        raise FixedSettingError
+    return changed
+
+
+def _checked(path: Path, content: dict[str, Any], lines: dict[str, int], overrides: Sequence[str]) -> JobSpec:
     for override in overrides:
         _override(content, lines, override)
     try:
@@ -64,7 +82,7 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> JobSpec:
     faults = [JobFault(field, message, _line(field, lines)) for field, message in _cross_faults(job)]
     if faults:
         raise JobError(path, faults)
-    return job.model_copy(update={name: _beside(path, getattr(job, name)) for name in ("seeds", "prompts")})
+    return job
 
 
 def _beside(path: Path, other: Path | None) -> Path | None:

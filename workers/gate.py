@@ -17,12 +17,13 @@ from shared.method.planning import barren, drained
 from shared.method.tasks import TaskType
 from shared.queue import follow, names
 from shared.queue.hints import publish
-from shared.store import gate
+from shared.store import budgets, gate
 from shared.store.copying import insert_rows
 from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
-from shared.store.runs import end_run, is_running, rejection_counts, targets_of
+from shared.store.runs import is_running, rejection_counts, targets_of
+from shared.store.states import end_run
 from shared.store.tables.records import Instruction, RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
@@ -42,6 +43,9 @@ def _advance(runtime: Runtime, context: RunContext) -> None:
     for task_type in context.job.targets:
         while _advance_once(runtime, context, task_type):
             pass
+    if context.job.budget.limited:
+        with runtime.sessions.begin() as session:
+            _stop_if_spent(session, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
     if target.examples >= target.target:
         _conclude(session, context, target)
         return 0
+    if budgets.spent(session, context.run_id, context.job.budget):
+        return 0
     progress = follow.progress_of(target)
     if barren(progress, context.job.instructions.patience):
         if drained(progress):
@@ -179,6 +185,16 @@ def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
     session.expire_all()
     if all(each.completed_at for each in targets_of(session, context.run_id).values()):
         end_run(session, context.run_id, RunState.COMPLETED, "every target is met")
+
+
+def _stop_if_spent(session: Session, context: RunContext) -> None:
+    """End a run whose budget is spent, once the calls under way have been answered and judged."""
+    lock(session, "end", context.run_id)
+    spent = budgets.spent(session, context.run_id, context.job.budget)
+    if spent and is_running(session, context.run_id) and not gate.under_way(session, context.run_id):
+        targets = targets_of(session, context.run_id)
+        made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
+        end_run(session, context.run_id, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
 
 
 def _why_barren(session: Session, target: RunTarget) -> str:

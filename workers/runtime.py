@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from shared.lm.connect import connect
 from shared.lm.protocol import LanguageModel
 from shared.queue import names
-from shared.store.loading import RunContext, load_run
+from shared.store.loading import RunContext, load_run, revision_of
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
 from workers.novelty_indexes import NoveltyIndexes
@@ -82,8 +82,8 @@ class Runtime:
     gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
-    _models: dict[tuple[uuid.UUID, str], LanguageModel] = field(default_factory=dict)
-    _windows: dict[tuple[uuid.UUID, str], CallWindow] = field(default_factory=dict)
+    _models: dict[tuple[uuid.UUID, str, int], LanguageModel] = field(default_factory=dict)  # and the job's revision
+    _windows: dict[tuple[uuid.UUID, str, int], CallWindow] = field(default_factory=dict)
 
     @classmethod
     def open(cls, app: Celery, database_url: str, *, lease_slack_s: float) -> "Runtime":
@@ -95,11 +95,11 @@ class Runtime:
         return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
 
     def context(self, run_id: uuid.UUID) -> RunContext | None:
-        """What the run began with, read once; `None` if there is no such run."""
+        """What there is to know of a run, read once for each revision of its job; `None` if there is no such run."""
         known = self._contexts.get(run_id)
-        if known:
-            return known
         with self.sessions() as session:
+            if known and known.revision == revision_of(session, run_id):
+                return known
             context = load_run(session, run_id)
             running = {run_id, *running_ids(session)}
         if context:
@@ -120,17 +120,19 @@ class Runtime:
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
         """The client of a run's model, made once."""
-        key = (context.run_id, name)
+        key = (context.run_id, name, context.revision)
         if key not in self._models:
             self._models[key] = connect(context.job.models[name])
         return self._models[key]
 
     def window(self, context: RunContext, name: str) -> CallWindow:
         """A model's window in this process, which all its streams share."""
-        key = (context.run_id, name)
+        key = (context.run_id, name, context.revision)
         if key not in self._windows:
             size = context.job.models[name].max_in_flight
-            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, self.worker)
+            # Calls of an earlier revision may still be under way, on a share of their own.
+            worker = f"{self.worker}.{context.revision}"
+            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, worker)
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:

@@ -13,6 +13,7 @@ from shared.lm.protocol import Answer
 from shared.method.tasks import Stage
 from shared.queue.hints import publish
 from shared.store import records, work
+from shared.store.budgets import spend
 from shared.store.copying import copy_rows
 from shared.store.loading import RunContext
 from shared.store.tables.records import Generation
@@ -105,8 +106,10 @@ def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Seque
         held |= work.postpone(session, [each for _, each in parts.postponed])
         given_up = [_given_up(each) for each in parts.given_up]
         held |= work.fail(session, [(each.claim, each.fault, each.detail) for each in given_up])
-        _write_generations(session, context, [each for each in outcomes if _is_kept(each, held)], runtime.worker)
+        written = [each for each in outcomes if _is_kept(each, held)]
+        _write_generations(session, context, written, runtime.worker)
         follow = _write(session, context, stage, parts.answered, given_up, held)
+        spend(session, context.run_id, runtime.worker, len(written), sum(_tokens(each) for each in written))
     _tell(runtime, context, follow)
 
 
@@ -145,6 +148,11 @@ def _given_up(outcome: Outcome) -> GivenUp:
 def _is_kept(outcome: Outcome, held: set[uuid.UUID]) -> bool:
     taken = isinstance(outcome.result, Answer) or outcome.result.fault not in NOT_TAKEN
     return taken and outcome.prepared.claim.id in held
+
+
+def _tokens(outcome: Outcome) -> int:
+    answer = outcome.result
+    return (answer.prompt_tokens or 0) + (answer.completion_tokens or 0) if isinstance(answer, Answer) else 0
 
 
 def _write_generations(session: Session, context: RunContext, kept: Sequence[Outcome], worker: str) -> None:

@@ -23,7 +23,7 @@ from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.hints import publish
-from shared.store import work
+from shared.store import budgets, work
 from shared.store.loading import RunContext
 from shared.store.session import DATABASE_TROUBLE
 from shared.store.work import Claim
@@ -235,11 +235,12 @@ class Stream:
     def _claim(self, count: int) -> list[Claim]:
         timeout_s = self.context.job.models[self.model].timeout_s
         with self.runtime.sessions.begin() as session:
+            affordable = budgets.affordable(session, self.context.run_id, self.context.job.budget, count)
             return work.claim(
                 session,
                 self.context.run_id,
                 self.queue,
-                count=count,
+                count=affordable,
                 lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
             )

@@ -22,8 +22,8 @@ from shared.job_file import read_job
 from shared.queue.app import make_app
 from shared.store.keys import judgement_key
 from shared.store.progress import RunProgress
-from shared.store.runs import end_run
 from shared.store.session import make_engine, make_sessions
+from shared.store.states import end_run
 from shared.store.tables.records import Candidate, Example, Verdict
 from shared.store.tables.runs import Run, RunState
 

@@ -60,9 +60,21 @@ def status_view(progress: RunProgress) -> RenderableType:
     head = Text.assemble(
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
-        f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}",
+        f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
+        f"{_budget(progress)}",
     )
     return Group(head, _bars(progress), _models(progress), *_reasons(progress), *_troubles(progress))
+
+
+def _budget(progress: RunProgress) -> str:
+    spending, budget = progress.spending, progress.budget
+    parts = [
+        f"{spending.generations:,} of {budget.generations:,} generations" if budget.generations else "",
+        f"{spending.tokens:,} of {budget.tokens:,} tokens" if budget.tokens else "",
+        f"{spending.hours:.2f} of {budget.hours:g} hours" if budget.hours else "",
+    ]
+    told = ", ".join(filter(None, parts))
+    return f"\nbudget: {told}" if told else ""
 
 
 def _bars(progress: RunProgress) -> Table:

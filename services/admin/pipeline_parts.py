@@ -23,8 +23,9 @@ from shared.errors import WorldError
 from shared.job import JobSpec
 from shared.queue.app import make_app
 from shared.store.migrate import upgrade
-from shared.store.runs import end_run, is_running
+from shared.store.runs import is_running
 from shared.store.session import Sessions, make_engine, make_sessions
+from shared.store.states import end_run
 from shared.store.tables.runs import RunState
 
 MODEL = "lm"

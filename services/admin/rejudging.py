@@ -23,7 +23,7 @@ from shared.store.judgements import by_terms, count_verdicts, count_wanted, judg
 from shared.store.keys import judgement_key
 from shared.store.locks import try_lock
 from shared.store.runs import find_run, targets_of
-from shared.store.tables.runs import Run, RunState
+from shared.store.tables.runs import GOING_ON, Run
 
 
 class RunStillRunningError(UserError):
@@ -110,7 +110,7 @@ def _threshold(value: float | None) -> float | None:
 
 def _rejudged(session: Session, name: str, new: NewTerms, *, dry_run: bool) -> Rejudged:
     run = find_run(session, name)
-    if run.state == RunState.RUNNING:
+    if run.state in GOING_ON:
         raise RunStillRunningError(name=run.name)
     terms = new.over(JobSpec.model_validate(run.job).terms)
     total = count_verdicts(session, judgement_key(run.id))

@@ -1,4 +1,4 @@
-"""Commands about runs: list them, see how far one is, follow it, cancel it."""
+"""Commands about runs: list them, see how far one is, follow it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from services.admin.jobs import AsJson
 from shared.errors import UserError, WorldError
 from shared.method.tasks import TaskType
 from shared.store.progress import RunProgress, run_progress
-from shared.store.runs import RunFinishedError, end_run, find_run, list_runs, targets_of
+from shared.store.runs import find_run, list_runs, targets_of
 from shared.store.tables.runs import Run, RunState, RunTarget
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
@@ -143,17 +143,7 @@ def tell_end(progress: RunProgress) -> None:
     say(f"run {progress.name} is {progress.state}: {progress.reason}")
 
 
-def cancel(run: RunName) -> None:
-    """Stop a run; what it made is kept."""
-    with open_session() as session:
-        found = find_run(session, run)
-        if not end_run(session, found.id, RunState.CANCELLED, "cancelled by command"):
-            raise RunFinishedError(name=found.name, state=found.state)
-        session.commit()
-    say(f"run {found.name} is cancelled; its examples are kept: ensemble-instruct export {found.name} --out DIR")
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (runs, status, watch, cancel):
+    for command in (runs, status, watch):
         app.command()(command)

@@ -227,6 +227,14 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
     )
 
 
+def under_way(session: Session, run_id: uuid.UUID) -> bool:
+    """Whether anything of a run is being worked on, or could be without a further LM call."""
+    at_work = (WorkItem.state == WorkState.LEASED) | (
+        (WorkItem.state == WorkState.READY) & (WorkItem.stage == Stage.CONSENSUS)
+    )
+    return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, at_work))))
+
+
 def complete_target(session: Session, run_id: uuid.UUID, task_type: TaskType, position: int) -> None:
     """Close a task type: its examples end at `position`, later ones are surplus."""
     session.execute(

@@ -18,9 +18,13 @@ from shared.store.tables.runs import SeedTask as SeedRow
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run's job, its templates by id, its seeds by type in the seed file's order, its models' keys."""
+    """A run's job, its templates by id, its seeds by type in the seed file's order, its models' keys.
+
+    `revision` is that of the job.
+    """
 
     run_id: uuid.UUID
+    revision: int
     job: JobSpec
     templates: dict[str, PromptTemplate]
     seeds: dict[TaskType, list[KeyedSeed]]
@@ -29,7 +33,7 @@ class RunContext:
 
 
 def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
-    """What a run began with, which never changes; `None` if there is no such run."""
+    """A run as it is now; `None` if there is no such run."""
     run = session.get(Run, run_id)
     if run is None:
         return None
@@ -43,12 +47,18 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
     job = JobSpec.model_validate(run.job)
     return RunContext(
         run_id=run_id,
+        revision=run.revision,
         job=job,
         templates={template.id: template for template in templates},
         seeds=_seeds(session, run_id),
         model_ids=dict(models.all()),
         novel_to=runs_in_scope(session, job),
     )
+
+
+def revision_of(session: Session, run_id: uuid.UUID) -> int | None:
+    """How often a run's job was changed; `None` if there is no such run."""
+    return session.scalar(select(Run.revision).where(Run.id == run_id))
 
 
 def runs_in_scope(session: Session, job: JobSpec) -> tuple[uuid.UUID, ...] | None:

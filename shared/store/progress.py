@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from shared.job import Budget, JobSpec
 from shared.method.tasks import Stage, TaskType
+from shared.store.budgets import Spending, spending
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
@@ -70,6 +72,8 @@ class RunProgress:
     now: datetime
     types: dict[TaskType, TypeProgress]
     models: list[ModelCounts]
+    budget: Budget
+    spending: Spending
 
     @property
     def ended(self) -> bool:
@@ -98,6 +102,8 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         now=session.scalars(select(func.now())).one(),
         types={task_type: _type(target, stages[task_type]) for task_type, target in targets.items()},
         models=_models(session, run_id),
+        budget=JobSpec.model_validate(run.job).budget,
+        spending=spending(session, run_id),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sqlalchemy import String, cast, func, or_, select, update
+from sqlalchemy import String, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,6 @@ from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed, RunState, R
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import drop_ready_work
 
 
 class RunNotFoundError(UserError):
@@ -158,19 +157,6 @@ def running_ids(session: Session) -> Sequence[uuid.UUID]:
 def is_running(session: Session, run_id: uuid.UUID) -> bool:
     """Whether a run is worked on."""
     return session.scalar(select(Run.id).where(Run.id == run_id, Run.state == RunState.RUNNING)) is not None
-
-
-def end_run(session: Session, run_id: uuid.UUID, state: RunState, reason: str) -> bool:
-    """Put a running run to its end, drop the work that nobody has begun; `False` if it had ended before."""
-    ended = session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.state == RunState.RUNNING)
-        .values(state=state, reason=reason, finished_at=func.now())
-        .returning(Run.id)
-    ).first()
-    if ended:
-        drop_ready_work(session, run_id)
-    return ended is not None
 
 
 def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ from shared.method.tasks import Stage, TaskType
 from shared.store.arrays import any_of
 from shared.store.keys import key
 from shared.store.session import seconds
-from shared.store.tables.runs import Run, RunState
+from shared.store.tables.runs import GOING_ON, Run, RunState
 from shared.store.tables.work import ModelShare, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
@@ -94,7 +94,7 @@ _ADD = text("""
       id uuid, run_id uuid, stage text, task_type text, queue text, model text, voice text, position bigint,
       instruction_id uuid, instance_id uuid
     )
-    JOIN runs ON runs.id = new.run_id AND runs.state = 'running'
+    JOIN runs ON runs.id = new.run_id AND runs.state IN ('running', 'paused')
     ON CONFLICT DO NOTHING
 """)
 _COLUMNS = (
@@ -279,10 +279,24 @@ def expire_leases(session: Session) -> int:
 
 
 def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElement[bool]) -> None:
-    """End the work of a run that nobody has begun and nobody needs."""
+    """End the work of a run that nobody has begun and nobody needs.
+
+    What others claim or drop at this moment is passed over, or they might wait for each other.
+    """
+    _drop(session, WorkItem.run_id == run_id, *conditions)
+
+
+def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
+    ready = (
+        select(WorkItem.id)
+        .where(WorkItem.state == WorkState.READY, *conditions)
+        .with_for_update(skip_locked=True)
+        .cte("ready")
+        .prefix_with("MATERIALIZED")
+    )
     session.execute(
         update(WorkItem)
-        .where(WorkItem.run_id == run_id, WorkItem.state == WorkState.READY, *conditions)
+        .where(WorkItem.id == ready.c.id)
         .values(state=WorkState.DROPPED, finished_at=func.now())
         .execution_options(synchronize_session=False)
     )
@@ -291,12 +305,7 @@ def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElem
 def drop_stragglers(session: Session) -> None:
     """End the work that came back or was added just as its run ended; forget the shares of vanished workers."""
     session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(3600)))
-    session.execute(
-        update(WorkItem)
-        .where(WorkItem.state == WorkState.READY, WorkItem.run_id.in_(select(Run.id).where(~_RUNNING)))
-        .values(state=WorkState.DROPPED, finished_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
+    _drop(session, WorkItem.run_id.in_(select(Run.id).where(Run.state.not_in(GOING_ON))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,9 @@ SETTINGS: dict[str, tuple[Any, bool]] = {
     "retry.crashes": (1, False),
     "retry.backoff_s": (9, False),
     "retry.backoff_cap_s": (99, False),
+    "budget.generations": (9, False),
+    "budget.tokens": (9, False),
+    "budget.hours": (9, False),
 }
 PLACES = {"models": "writer", "outputs": "0", "instructions.demonstrations": "output_only"}
 

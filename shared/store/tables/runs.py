@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.method.tasks import Stage, TaskType
@@ -13,16 +13,25 @@ from shared.store.base import Base, CreatedAt, Key, RunId, one_of
 
 
 class RunState(StrEnum):
-    """Where a run stands. Only `running` runs are worked on."""
+    """Where a run stands. Only `running` runs are worked on; a `paused` one has not ended."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
+    SPENT = "spent"
     CANCELLED = "cancelled"
     FAILED = "failed"
 
 
+GOING_ON = (RunState.RUNNING, RunState.PAUSED)
+
+
 class Run(Base):
-    """One execution of a job."""
+    """One execution of a job.
+
+    It was at work for `active_s` seconds up to `active_since`, when it last began to run. `revision` counts the
+    changes of its job.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -38,6 +47,20 @@ class Run(Base):
     reason: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+    active_s: Mapped[float] = mapped_column(server_default="0")
+    active_since: Mapped[CreatedAt]
+    revision: Mapped[int] = mapped_column(server_default="0")
+
+
+class RunSpending(Base):
+    """What the calls that a worker wrote have cost a run: how many there were, and tokens read and written."""
+
+    __tablename__ = "run_spending"
+
+    run_id: Mapped[RunId] = mapped_column(primary_key=True)
+    worker: Mapped[str] = mapped_column(Text, primary_key=True)
+    generations: Mapped[int] = mapped_column(BigInteger)
+    tokens: Mapped[int] = mapped_column(BigInteger)
 
 
 class RunTarget(Base):

@@ -82,6 +82,38 @@ def test_cancel_keeps_what_was_made_and_says_so(command: CommandLine, begun: str
     assert (told["state"], told["types"]["output_only"]["stages"]["instruction"]["open"]) == ("cancelled", 0)
 
 
+def test_a_run_is_paused_and_goes_on(command: CommandLine, begun: str) -> None:
+    assert "run small-1 is paused" in command("pause", "small-1").err
+    told = json.loads(command("status", "small-1", "--json").out)
+    assert (told["state"], told["reason"], told["finished_at"]) == ("paused", "paused by command", None)
+    assert "is paused, so there is nothing to pause" in command.refused(2, "pause", "small-1")
+    assert command("resume", "small-1", "--set", "budget.generations=7").code == 0
+    told = json.loads(command("status", "small-1", "--json").out)
+    assert (told["state"], told["reason"], told["budget"]["generations"]) == ("running", None, 7)
+    assert "budget: 0 of 7 generations" in command("status", "small-1").out
+
+
+def test_a_running_run_is_not_resumed_and_its_job_stays(command: CommandLine, begun: str) -> None:
+    message = command.refused(2, "resume", "small-1", "--set", "budget.tokens=7")
+    assert "Run 'small-1' is running; only a run that is paused, spent or failed can go on" in message
+    assert json.loads(command("status", "small-1", "--json").out)["budget"]["tokens"] is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("seed=5", "What decides a run's records can't be changed"),
+        ("budget.generations=0", "budget.generations (--set): Input should be greater than or equal to 1"),
+        ("budget.money=5", "budget.money (--set): there is no such setting"),
+        ("budget", "--set budget: it has no '='"),
+    ],
+)
+def test_a_job_is_changed_only_where_it_may_be(command: CommandLine, begun: str, setting: str, told: str) -> None:
+    command("pause", "small-1")
+    assert told in command.refused(2, "resume", "small-1", "--set", setting)
+    assert json.loads(command("status", "small-1", "--json").out)["state"] == "paused"
+
+
 def test_a_finished_run_is_not_cancelled(later_command: CommandLine, finished: Finished) -> None:
     before = row_counts(finished.database_url)
     message = later_command.refused(2, "cancel", finished.name)

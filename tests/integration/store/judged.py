@@ -12,8 +12,9 @@ from shared.store.base import Base
 from shared.store.judgements import example_row, verdict_row
 from shared.store.keys import key, position
 from shared.store.records import subjects
-from shared.store.runs import begin_run, end_run, targets_of
+from shared.store.runs import begin_run, targets_of
 from shared.store.session import Sessions
+from shared.store.states import end_run
 from shared.store.tables.records import Candidate, Instance, Instruction, RecordState, Verdict
 from shared.store.tables.runs import RunState
 from tests.integration.store.planted import JOB, a_generation, new_run, plant_proposals, take

@@ -8,8 +8,8 @@ from sqlalchemy import func, select, text, update
 
 from shared.queue import names
 from shared.store.keys import ordinal
-from shared.store.runs import end_run
 from shared.store.session import Sessions
+from shared.store.states import end_run
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import (

@@ -13,7 +13,7 @@ from shared.lm.fake import FakeServer
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
-from shared.store.runs import end_run
+from shared.store.states import end_run
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState

@@ -40,7 +40,12 @@ def _runs() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ('running', 'completed', 'cancelled', 'failed')", name=op.f("ck_runs_state")),
+        sa.Column("active_s", sa.Float(), server_default="0", nullable=False),
+        sa.Column("active_since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "state IN ('running', 'paused', 'completed', 'spent', 'cancelled', 'failed')", name=op.f("ck_runs_state")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sa.UniqueConstraint("name", name=op.f("uq_runs_name")),
     )
@@ -141,6 +146,18 @@ def _run_targets() -> None:
     )
 
 
+def _run_spending() -> None:
+    op.create_table(
+        "run_spending",
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("generations", sa.BigInteger(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_spending_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "worker", name=op.f("pk_run_spending")),
+    )
+
+
 def upgrade() -> None:
     """Make the tables."""
     _prompt_templates()
@@ -151,11 +168,13 @@ def upgrade() -> None:
     _run_prompts()
     _run_seeds()
     _run_targets()
+    _run_spending()
 
 
 def downgrade() -> None:
     """Drop the tables."""
     for table in (
+        "run_spending",
         "run_targets",
         "run_seeds",
         "run_prompts",

@@ -1,0 +1,77 @@
+"""Commands that steer a run: pause it, have it go on, cancel it."""
+
+from typing import Annotated
+
+import typer
+
+from services.admin.connections import open_session
+from services.admin.console import say
+from services.admin.runs import RunName
+from shared.errors import UserError
+from shared.job import JobSpec
+from shared.job_file import changed_job
+from shared.queue.missing import add_missing_work
+from shared.store.runs import RunFinishedError, find_run
+from shared.store.states import change_job, end_run, pause_run, resume_run
+from shared.store.tables.runs import RunState
+
+Changes = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="change a setting of its job first, e.g. budget.generations=50000"
+    ),
+]
+
+
+class NotRunningError(UserError):
+    """Run '{name}' is {state}, so there is nothing to pause."""
+
+
+class NotResumableError(UserError):
+    """Run '{name}' is {state}; only a run that is paused, spent or failed can go on."""
+
+
+def pause(run: RunName) -> None:
+    """Have a run wait. Calls under way are answered and kept; no further one is made."""
+    with open_session() as session:
+        found = find_run(session, run)
+        if not pause_run(session, found.id, "paused by command"):
+            raise NotRunningError(name=found.name, state=found.state)
+        session.commit()
+    say(f"run {found.name} is paused; let it go on with: ensemble-instruct resume {found.name}")
+
+
+def resume(
+    run: RunName,
+    changes: Changes = [],  # noqa: B006 - Typer copies it
+) -> None:
+    """Have a run go on that is paused, has spent its budget, or has failed."""
+    with open_session() as session:
+        found = find_run(session, run)
+        job = JobSpec.model_validate(found.job)
+        if changes:
+            job = changed_job(job, changes)
+            change_job(session, found.id, job)
+        was_paused = found.state == RunState.PAUSED
+        if not resume_run(session, found.id):
+            raise NotResumableError(name=found.name, state=found.state)
+        if not was_paused:
+            add_missing_work(session, job, found.id)
+        session.commit()
+    say(f"run {found.name} goes on; follow it with: ensemble-instruct watch {found.name}")
+
+
+def cancel(run: RunName) -> None:
+    """Stop a run; what it made is kept."""
+    with open_session() as session:
+        found = find_run(session, run)
+        if not end_run(session, found.id, RunState.CANCELLED, "cancelled by command"):
+            raise RunFinishedError(name=found.name, state=found.state)
+        session.commit()
+    say(f"run {found.name} is cancelled; its examples are kept: ensemble-instruct export {found.name} --out DIR")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (pause, resume, cancel):
+        app.command()(command)
