@@ -10,7 +10,7 @@ from shared.lm.errors import Fault, LMError
 from shared.lm.protocol import Answer, Call, Description
 from shared.method.decoding import Decoding, DecodingOverrides
 from shared.method.prompts import PromptTemplate, render
-from shared.method.sampling import rng
+from shared.method.sampling import call_seed
 from shared.method.tasks import Demonstration, DemonstrationKind
 from shared.store.copying import Row
 from shared.store.keys import key
@@ -55,15 +55,13 @@ def prepare(
     demonstrations: tuple[Demonstration, ...],
     **values: str,
 ) -> PreparedCall:
-    """Render a claim's prompt. The call's seed depends on the job's seed and place alone, so a run can
-    be repeated."""
+    """Render a claim's prompt."""
     shown = demonstrations if template.shows_demonstrations else ()
-    chance = rng(context.job.seed, claim.stage, claim.task_type, claim.position, claim.voice)
     call = Call(
         prompt=render(template, shown, **values),
         decoding=_decoding(overrides, template.decoding),
         stop=stop,
-        seed=chance.getrandbits(31),
+        seed=call_seed(context.job.seed, claim.stage, claim.task_type, claim.position, claim.voice),
         chat=context.job.models[model].kind is ModelKind.INSTRUCT,
     )
     return PreparedCall(claim, call, template, shown, model, key("generation", claim.id, claim.attempt))

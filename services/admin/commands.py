@@ -18,6 +18,7 @@ MODULES = {
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     **dict.fromkeys(("export", "lineage"), "data"),
     "rejudge": "rejudging",
+    "audit": "auditing",
     "agreement": "agreement",
     "novelty": "novelty",
     "consensus": "consensus",

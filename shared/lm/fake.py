@@ -7,17 +7,21 @@ prints its URL. What it writes is a function of (prompt, seed, chat), so runs ca
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from io import FileIO
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shared.lm.fake_http import Connection, Delivery, Received, Reply
+from shared.lm.fake_faults import FakeFault as FakeFault  # for those who write a responder
+from shared.lm.fake_faults import Faulty, Responder, read_rates
+from shared.lm.fake_http import Connection, Received, Reply
 from shared.lm.fake_protocols import (
-    FakeAnswer,
     FakeModel,
     FakeRequest,
     Refused,
@@ -37,19 +41,8 @@ from shared.lm.fake_usage import UsageMeter
 DEFAULT_MODEL = FakeModel()
 GENERATING = ("/generate", "/v1/completions", "/v1/chat/completions")
 USAGE = "/fake/usage"
+FAULTS = "/fake/faults"
 
-
-@dataclass(frozen=True, slots=True)
-class FakeFault:
-    """An answer that goes wrong: any status and body, delivered whole, by half, or not at all."""
-
-    status: int = 200
-    body: bytes = b""
-    delivery: Delivery = Delivery.WHOLE
-    content_type: str = "application/json"
-
-
-Responder = Callable[[FakeRequest], FakeAnswer | FakeFault]
 Latency = float | Callable[[FakeRequest], float]
 
 
@@ -66,7 +59,9 @@ class FakeServer:
     takes. Above `slots` calls at once it answers 429. It wants `key` as the key, and `description_fault` is
     what goes wrong with `GET /info` and `GET /v1/models`. With `record`, what came for `GENERATING` paths
     stands in `requests`, in the order of arrival. `GET /fake/usage` tells how many of them there were, and how many
-    are and were in flight (`shared.lm.fake_usage`).
+    are and were in flight (`shared.lm.fake_usage`), and `POST /fake/faults` sets what goes wrong from now on, for
+    example `{"429": 0.1}` (`shared.lm.fake_faults`). The file `served` gets a line of JSON for each completion that
+    was sent whole.
     """
 
     def __init__(
@@ -79,6 +74,7 @@ class FakeServer:
         key: str | None = None,
         description_fault: FakeFault | None = None,
         record: bool = False,
+        served: Path | None = None,
     ) -> None:
         self.respond = respond
         self.latency = latency
@@ -90,6 +86,8 @@ class FakeServer:
         self.descriptions = 0  # how often it was asked what it serves
         self.url = ""
         self._meter = UsageMeter()
+        self._served = served
+        self._notes: FileIO | None = None
         self._record = record
         self._connections: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,14 +128,16 @@ class FakeServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(lambda: Connection(self), "127.0.0.1", port, backlog=1024)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        on_ready()
-        try:
-            await self._stop.wait()
-        finally:
-            server.close()
-            for connection in list(self._connections):
-                connection.abort()
-            await asyncio.sleep(0)  # lets the connections close
+        with contextlib.ExitStack() as files:
+            self._notes = files.enter_context(FileIO(self._served, "a")) if self._served else None
+            on_ready()
+            try:
+                await self._stop.wait()
+            finally:
+                server.close()
+                for connection in list(self._connections):
+                    connection.abort()
+                await asyncio.sleep(0)  # lets the connections close
 
     def _serve_in_thread(self, ready: threading.Event) -> None:
         asyncio.run(self.serve(on_ready=ready.set))
@@ -155,6 +155,11 @@ class FakeServer:
         if received.path in GENERATING:
             self._meter.ended()
 
+    def sent(self, reply: Reply) -> None:
+        """A reply went whole."""
+        if self._notes and reply.note:
+            self._notes.write(reply.note + b"\n")
+
     def answer(self, received: Received) -> Reply:
         """Decide what to reply."""
         if received.path in GENERATING:
@@ -170,6 +175,8 @@ class FakeServer:
             return Reply(b"")
         if received.path == USAGE:
             return Reply(json.dumps(self._meter.usage().as_json()).encode())
+        if received.path == FAULTS and received.method == "POST":
+            return self._set_faults(received)
         if self.key and received.headers.get("authorization") != f"Bearer {self.key}":
             raise Refused(401, "the key is wrong")
         if received.method == "GET" and received.path in ("/info", "/v1/models"):
@@ -177,6 +184,15 @@ class FakeServer:
         if received.method == "POST" and received.path in GENERATING:
             return self._generate(received)
         raise Refused(404, f"there is no {received.method} {received.path} here")
+
+    def _set_faults(self, received: Received) -> Reply:
+        try:
+            rates = read_rates(json.loads(received.body))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Refused(422, str(error)) from None
+        inner = self.respond.respond if isinstance(self.respond, Faulty) else self.respond
+        self.respond = Faulty(inner, rates)
+        return Reply(b"{}")
 
     def _describe(self, path: str) -> Reply:
         self.descriptions += 1
@@ -204,17 +220,17 @@ class FakeServer:
         if isinstance(answer, FakeFault):
             return _fault_reply(answer, delay_s)
         written = write(answer, request)
-        if request.path == "/generate":
-            return _later(tgi_reply(written, request), delay_s)
-        return _later(openai_reply(written, request), delay_s)
+        reply = tgi_reply(written, request) if request.path == "/generate" else openai_reply(written, request)
+        return replace(reply, delay_s=delay_s, note=_note(request) if self._served else b"")
 
 
 def _fault_reply(fault: FakeFault, delay_s: float) -> Reply:
     return Reply(fault.body, fault.status, fault.content_type, delivery=fault.delivery, delay_s=delay_s)
 
 
-def _later(reply: Reply, delay_s: float) -> Reply:
-    return Reply(reply.body, reply.status, headers=reply.headers, delay_s=delay_s) if delay_s else reply
+def _note(request: FakeRequest) -> bytes:
+    prompt = hashlib.sha256(request.prompt.encode(errors="replace")).hexdigest()
+    return json.dumps({"prompt_sha256": prompt, "seed": request.seed, "chat": request.chat}).encode()
 
 
 def main() -> None:
@@ -225,9 +241,14 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=0.0, help="by which share of it the latency varies, 0 to 1")
     parser.add_argument("--model", default=DEFAULT_MODEL.model_id)
     parser.add_argument("--slots", type=int, default=None, help="calls at once before it answers 429")
+    parser.add_argument("--faults", type=json.loads, default={}, metavar="JSON", help='e.g. {"429": 0.1, "hang": 0.02}')
+    parser.add_argument("--seed", type=int, default=0, help="of the faults")
+    parser.add_argument("--served", type=Path, help="a file that gets a line for each completion that was sent whole")
     given = parser.parse_args()
     latency = varying(given.latency, given.spread) if given.spread else given.latency
-    server = FakeServer(latency=latency, model=FakeModel(given.model), slots=given.slots)
+    respond = Faulty(plausible, read_rates(given.faults), given.seed) if given.faults else plausible
+    model = FakeModel(given.model)
+    server = FakeServer(respond, latency=latency, model=model, slots=given.slots, served=given.served)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve(given.port, lambda: print(server.url, flush=True)))
 

@@ -41,6 +41,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     delivery: Delivery = Delivery.WHOLE
     delay_s: float = 0.0
+    note: bytes = b""  # for the site, when the reply has gone whole
 
 
 class Site(Protocol):
@@ -54,6 +55,9 @@ class Site(Protocol):
 
     def answer(self, received: Received) -> Reply:
         """Decide what to reply."""
+
+    def sent(self, reply: Reply) -> None:
+        """Called before a reply that was not cut short is handed to the network."""
 
     def answered(self, received: Received) -> None:
         """Called once for each call of `answer`, when its reply is gone or never will be."""
@@ -117,6 +121,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(_head(reply) + reply.body[: len(reply.body) // 2])
             self._transport.close()
         else:
+            self._site.sent(reply)
             self._transport.write(_head(reply) + reply.body)
 
     def _done(self) -> None:

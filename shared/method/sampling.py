@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.method.tasks import Demonstration, DemonstrationKind, SeedTask
+from shared.method.tasks import Demonstration, DemonstrationKind, SeedTask, Stage, TaskType
 
 T = TypeVar("T")
 
@@ -35,6 +35,11 @@ def rng(*parts: object) -> random.Random:
     """A source of chance that is the same for the same parts, on any machine."""
     text = "\x1f".join(map(str, parts))
     return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()))
+
+
+def call_seed(job_seed: int, stage: Stage, task_type: TaskType, position: int, voice: str | None) -> int:
+    """The seed of an LM call, which depends on the job's seed and the call's place alone, so a run can be repeated."""
+    return rng(job_seed, stage, task_type, position, voice).getrandbits(31)
 
 
 def draw_generated(pool: int, count: int, *, key: str, ordinal: int) -> tuple[int, ...]:

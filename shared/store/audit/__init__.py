@@ -1,0 +1,1 @@
+"""What must hold of a run, checked against the rows themselves: nothing lost, nothing twice."""
