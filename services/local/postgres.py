@@ -76,6 +76,7 @@ class Postgres:
     """One server over the data in `folder`, which outlive it. Use as a context manager.
 
     It listens on 127.0.0.1 only, asks for a password (kept in `folder`), and ends with the thread that started it.
+    Started again after `stop`, it has the same address.
     `fast` gives up safety against power failure, for tests; data survive a kill of the server all the same.
     """
 
@@ -105,7 +106,9 @@ class Postgres:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         deadline = time.monotonic() + PASSING_S
+        again = self.port
         while True:
+            self.port = again or free_port()
             try:
                 self._launch()
                 return self
@@ -148,7 +151,6 @@ class Postgres:
 
     def _launch(self) -> None:
         forget_stale_lock(self.data)
-        self.port = free_port()
         settings = self._settings | {"port": str(self.port)}
         self.child = Child.start(
             "PostgreSQL",

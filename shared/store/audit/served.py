@@ -91,7 +91,11 @@ def _lost_attempts(session: Session, context: RunContext, seeds: Iterable[int | 
     rows = session.execute(
         select(
             *(WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.voice, WorkItem.state),
-            WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes,
+            WorkItem.failures
+            + WorkItem.timeouts
+            + WorkItem.overloads
+            + WorkItem.crashes
+            + WorkItem.earlier_tries,
         )
         .where(WorkItem.run_id == context.run_id, WorkItem.stage.in_(LM_STAGES))
         .execution_options(yield_per=PAGE)
@@ -99,6 +103,6 @@ def _lost_attempts(session: Session, context: RunContext, seeds: Iterable[int | 
     with rows:
         for stage, task_type, position, voice, state, attempts in rows:
             seed = call_seed(context.job.seed, Stage(stage), TaskType(task_type), position, voice)
-            if seed in wanted:  # the last attempt of work that failed, or is under way, is not counted in its row
-                lost[seed] += attempts + (state in (WorkState.LEASED, WorkState.FAILED))
+            if seed in wanted:  # an attempt that is under way is not counted in its row
+                lost[seed] += attempts + (state == WorkState.LEASED)
     return lost
