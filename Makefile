@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts format lock clean
+.PHONY: help setup demo test chaos check lint types contracts format lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,12 @@ demo: setup  ## make twenty examples with two real language models on this machi
 
 test: setup  ## run every test, on a real Postgres and a real Valkey of its own
 	$(BIN)/python -m pytest
+
+chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
+	@echo "SEED=$(SEED)"
+	SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m chaos -rA --show-capture=stdout
+
+SEED := $(or $(SEED),$(shell date +%s))
 
 check: setup lint types contracts  ## lint, types, import contracts, dependencies
 

@@ -35,7 +35,9 @@ class Worker:
         log = self.folder / f"{self.pool.name}-{len(self.children)}.log"
         environment = {"PYTHONPATH": str(self.code), **self.environment}
         self.children.append(
-            Child.start(f"worker {self.pool.name}", self.pool.command, log=log, folder=self.code, environment=environment)
+            Child.start(
+                f"worker {self.pool.name}", self.pool.command, log=log, folder=self.code, environment=environment
+            )
         )
 
     def kill(self) -> None:

@@ -1,11 +1,12 @@
 """A whole installation in which a run is worked on while harm is done to it."""
 
 import json
+import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +54,9 @@ class World:
         broker = self.valkey.url.replace(f":{self.valkey.port}/", f":{self.proxy.port}/")
         return {"DATABASE_URL": self.postgres.url, "REDIS_URL": broker, "LEASE_SLACK_S": "2"}
 
-    def add_worker(self, code: Path = ROOT, **environment: str) -> Worker:
-        """One more worker, on all queues; it is started when the world turns."""
-        pool = WorkerPool(f"w{len(self.workers.places)}", QUEUES, THREADS)
+    def add_worker(self, *queues: str, code: Path = ROOT, **environment: str) -> Worker:
+        """One more worker, on all queues unless some are named; it is started when the world turns."""
+        pool = WorkerPool(f"w{len(self.workers.places)}", queues or QUEUES, THREADS)
         self.workers.places.append(Worker(pool, self.folder, {**self.environment, **environment}, code))
         return self.workers.places[-1]
 
@@ -80,7 +81,7 @@ class World:
         done = subprocess.run(
             [sys.executable, "-m", "services.admin.main", *arguments],
             cwd=ROOT,
-            env={**self.inherited, **self.environment, "REDIS_URL": self.valkey.url},
+            env={**os.environ, **self.environment, "REDIS_URL": self.valkey.url},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -89,17 +90,10 @@ class World:
         assert done.returncode == code, f"{arguments} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    @property
-    def inherited(self) -> dict[str, str]:
-        """What commands need of this process's environment."""
-        import os
-
-        return dict(os.environ)
-
     def rows(self, query: str) -> list[Any]:
         """All rows of a query about the run (`%(run)s`)."""
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
-            return connection.execute(query, {"run": self.run_id}).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query, {"run": self.run_id}).fetchall()
 
     def state(self) -> str:
         """The run's state, or `unknown` while the database is away."""
@@ -108,7 +102,7 @@ class World:
         except psycopg.Error:
             return "unknown"
 
-    def turn_until(self, what: str, come: Callable[[], bool], patience_s: float, *harms: Iterator[float]) -> float:
+    def turn_until(self, what: str, come: Callable[[], bool], patience_s: float, *harms: Generator[float]) -> float:
         """Let time pass until something has come true, doing harm at the times that each schedule asks for.
 
         Returns the seconds that it took.
@@ -133,11 +127,32 @@ class World:
                 time.sleep(STEP_S)
         finally:
             for harm in harms:
-                harm.close()  # type: ignore[attr-defined]  # they are generators
+                harm.close()
 
-    def wait_for_the_end(self, *harms: Iterator[float]) -> float:
+    def wait_for_the_end(self, *harms: Generator[float]) -> float:
         """Until the run has ended; returns the seconds that it took."""
         return self.turn_until("the run's end", lambda: self.state() not in ("running", "unknown"), PATIENCE_S, *harms)
+
+    def calm(self) -> None:
+        """No more harm: what is down comes back."""
+        self.proxy.swallows = self.proxy.doubles = False
+        self.workers.supervised = True
+        if not (self.valkey.child and self.valkey.child.alive):
+            self.valkey.start()
+        if not (self.postgres.child and self.postgres.child.alive):
+            self.postgres.start()
+
+    def toll(self) -> str:
+        """What the harm cost, in words."""
+        ((crashes, failures, timeouts, overloads, dead),) = self.rows(
+            "SELECT sum(crashes), sum(failures), sum(timeouts), sum(overloads),"
+            " count(*) FILTER (WHERE state = 'failed')"
+            " FROM work_items WHERE run_id = %(run)s"
+        )
+        return (
+            f"{self.workers.started} workers started, {self.proxy.doubled} messages doubled; crashes {crashes}, "
+            f"failures {failures}, timeouts {timeouts}, overloads {overloads}, given up {dead}"
+        )
 
     def drain(self) -> float:
         """Until nothing is under way and no message is left."""
@@ -147,19 +162,23 @@ class World:
         query = "SELECT count(*) FROM work_items WHERE run_id = %(run)s AND state IN ('ready', 'leased')"
         return self.rows(query) == [(0,)] and self.messages() == 0
 
+    def all_lms(self) -> list[LM]:
+        """Every server of every model."""
+        return [lm for of_model in self.lms.values() for lm in of_model]
+
     def messages(self) -> int:
         """How many messages lie in the broker's queues."""
         with redis.Redis.from_url(self.valkey.url) as client:
-            return sum(client.llen(queue) for queue in QUEUES)  # type: ignore[misc]  # it is no coroutine
+            return sum(client.llen(queue) for queue in QUEUES)
 
     def audit(self) -> dict[str, Any]:
         """What the auditor finds, the LMs' own accounts of what they served at hand."""
-        accounts = [lm.served for lms in self.lms.values() for lm in lms if lm.served.exists()]
+        accounts = [lm.served for lm in self.all_lms() if lm.served.exists()]
         served = [part for path in accounts for part in ("--served", str(path))]
         done = subprocess.run(
             [sys.executable, "-m", "services.admin.main", "audit", self.run_id, "--json", *served],
             cwd=ROOT,
-            env={**self.inherited, **self.environment},
+            env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -183,26 +202,24 @@ class World:
 
 
 @contextmanager
-def a_world(folder: Path, seed: int, *, workers: int = 3, endpoints: Mapping[str, int] | None = None) -> Iterator[World]:
+def a_world(folder: Path, seed: str, *, endpoints: Mapping[str, int] | None = None) -> Iterator[World]:
     """Everything started but the workers; nothing left afterwards."""
     chance = random.Random(seed)
     with ExitStack() as parts:
         postgres = parts.enter_context(Postgres(folder / "postgres", fast=True))
         valkey = parts.enter_context(Valkey(folder / "valkey"))
         proxy = parts.enter_context(Proxy(valkey.port))
-        counts = {name: 1 for name in MODELS} | dict(endpoints or {})
+        counts = dict.fromkeys(MODELS, 1) | dict(endpoints or {})
         lms = {
             name: [LM(f"{name}-{number}", folder, chance.randrange(1 << 30)) for number in range(count)]
             for name, count in counts.items()
         }
-        for lm in (lm for each in lms.values() for lm in each):
+        world = World(folder, postgres, valkey, proxy, lms, chance)
+        for lm in world.all_lms():
             parts.callback(lm.kill)
             lm.start()
         engine = make_engine(postgres.url)
         upgrade(engine)
         engine.dispose()
-        world = World(folder, postgres, valkey, proxy, lms, chance)
         parts.callback(world.workers.stop)
-        for _ in range(workers):
-            world.add_worker()
         yield world

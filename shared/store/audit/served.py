@@ -91,11 +91,7 @@ def _lost_attempts(session: Session, context: RunContext, seeds: Iterable[int | 
     rows = session.execute(
         select(
             *(WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.voice, WorkItem.state),
-            WorkItem.failures
-            + WorkItem.timeouts
-            + WorkItem.overloads
-            + WorkItem.crashes
-            + WorkItem.earlier_tries,
+            WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes + WorkItem.earlier_tries,
         )
         .where(WorkItem.run_id == context.run_id, WorkItem.stage.in_(LM_STAGES))
         .execution_options(yield_per=PAGE)
