@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.method.consensus import judge
 from shared.method.tasks import TaskType
@@ -12,7 +13,7 @@ from shared.store import gate, records, work
 from shared.store.copying import insert_rows
 from shared.store.judgements import example_row, usable, verdict_row
 from shared.store.loading import RunContext
-from shared.store.session import DATABASE_TROUBLE
+from shared.store.session import cause, passes
 from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
 from workers.gate import advance
@@ -53,9 +54,9 @@ def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Cla
     while True:
         try:
             return judge_page(runtime, context, claims)
-        except DATABASE_TROUBLE as error:
-            log.warning("page not judged, will try again", error=" ".join(str(error).split()))
-            if runtime.stopping.wait(PATIENCE_S):
+        except SQLAlchemyError as error:
+            log.warning("page not judged, will try again", error=cause(error))
+            if not passes(error) or runtime.stopping.wait(PATIENCE_S):
                 raise
 
 

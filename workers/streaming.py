@@ -17,6 +17,7 @@ from random import Random
 from typing import TypeVar
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.lm.errors import BrokenAnswer, LMError
 from shared.lm.protocol import Answer, LanguageModel
@@ -26,7 +27,7 @@ from shared.queue import names
 from shared.queue.hints import publish
 from shared.store import budgets, work
 from shared.store.loading import RunContext
-from shared.store.session import DATABASE_TROUBLE
+from shared.store.session import cause, passes
 from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
 from workers.runtime import Runtime
@@ -302,10 +303,10 @@ class Stream:
         for wait_s in chain(DATABASE_WAITS_S, repeat(DATABASE_WAITS_S[-1])):
             try:
                 return await asyncio.to_thread(function, *arguments)
-            except DATABASE_TROUBLE as error:
-                if self.runtime.stopping.is_set() and wait_s == DATABASE_WAITS_S[-1]:
+            except SQLAlchemyError as error:
+                if not passes(error) or (self.runtime.stopping.is_set() and wait_s == DATABASE_WAITS_S[-1]):
                     raise
-                log.warning("the database is away, will try again", error=" ".join(str(error).split()))
+                log.warning("the database takes nothing now, will try again", error=cause(error))
                 await asyncio.sleep(wait_s)
         raise AssertionError("repeat() has no end")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg import errors
 from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -14,7 +15,7 @@ Sessions = sessionmaker[Session]
 
 LOCK_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
-DATABASE_TROUBLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)  # what passes when it is back
+_PASSING = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
 class DatabaseAddressError(UserError):
@@ -78,6 +79,19 @@ def explained(engine: Engine) -> Iterator[None]:
     except OperationalError as error:
         detail = " ".join(str(error.orig).split())[:200].rstrip(".?! ")
         raise DatabaseUnreachableError(address=address_of(engine), detail=detail) from error
+
+
+def passes(error: Exception) -> bool:
+    """Whether what the database refuses now it may take later: it is away, full, read-only, or a right is missing."""
+    return isinstance(error, _PASSING) or (
+        isinstance(error, exc.DBAPIError) and isinstance(error.orig, errors.InsufficientPrivilege)
+    )
+
+
+def cause(error: exc.SQLAlchemyError) -> str:
+    """What the database said, in a line; the statement, which may hold a hundred prompts, is left out."""
+    said = error.orig if isinstance(error, exc.DBAPIError) else error
+    return " ".join(str(said).split())
 
 
 def seconds(count: float) -> ColumnElement[object]:

@@ -195,18 +195,26 @@ def test_a_worker_told_to_stop_writes_what_is_under_way_and_takes_nothing_more(r
     assert work_in(runtime, run_id, WorkState.LEASED) == []
 
 
-def test_answers_outlast_a_database_that_is_away_for_a_moment(
-    postgres: Postgres, database_url: str, runtime: Runtime
+@pytest.mark.parametrize(
+    ("away", "back"),
+    [
+        ("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true"),
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"),
+    ],
+)
+def test_answers_outlast_a_database_that_takes_nothing_for_a_moment(
+    postgres: Postgres, database_url: str, runtime: Runtime, away: str, back: str
 ) -> None:
     lm, name = HeldLM(), database_url.rpartition("/")[2]
 
     def be_away() -> None:
         with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            connection.execute(f"ALTER DATABASE {name} {away}")
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
             lm.let_go()
             time.sleep(1)  # the first try to write comes within 0.2 s
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            connection.execute(f"ALTER DATABASE {name} {back}")
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
     with FakeServer(lm.respond, record=True) as server:
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
