@@ -16,7 +16,6 @@ from shared.method.parsing import parse_instructions
 from shared.method.planning import barren, drained
 from shared.method.tasks import TaskType
 from shared.queue import follow, names
-from shared.queue.hints import publish
 from shared.store import budgets, gate
 from shared.store.copying import insert_rows
 from shared.store.keys import key, ordinal, position
@@ -68,7 +67,7 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
             gated = _gate(runtime, session, context, task_type, foreseen) if foreseen else 0
             planned = _conclude_or_plan(session, context, task_type)
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
-    publish(runtime.app, context.run_id, runtime.wake(context.run_id, queues))
+    runtime.hinting.hint(context.run_id, runtime.wake(context.run_id, queues))
     return gated == MOST_PROPOSALS
 
 

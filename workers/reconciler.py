@@ -5,7 +5,6 @@ import uuid
 
 import structlog
 
-from shared.queue.hints import publish_if_few
 from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.runs import running_ids
@@ -39,7 +38,7 @@ def reconcile(runtime: Runtime) -> bool:
         with runtime.sessions() as session:
             due = due_queues(session)
         for each in due:
-            publish_if_few(runtime.app, each.run_id, [each.queue])  # to all: this one may not be enough
+            runtime.hinting.hint(each.run_id, [each.queue], if_few=True)  # to all: this one may not be enough
     return True
 
 

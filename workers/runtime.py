@@ -22,6 +22,7 @@ from shared.queue import names
 from shared.store.loading import RunContext, load_run, revision_of
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
+from workers.hinting import Hinting
 from workers.novelty_indexes import NoveltyIndexes
 from workers.turns import OneAtATime
 from workers.windows import CallWindow
@@ -71,7 +72,7 @@ class Runtime:
 
     engine: Engine
     sessions: Sessions
-    app: Celery
+    hinting: Hinting
     worker: str
     lease_slack_s: float
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -92,7 +93,7 @@ class Runtime:
         gc.set_threshold(GARBAGE_AFTER)
         engine = make_engine(database_url, pool_size=CONNECTIONS)
         worker = f"{socket.gethostname()}:{getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
-        return cls(engine, make_sessions(engine), app, worker, lease_slack_s)
+        return cls(engine, make_sessions(engine), Hinting(app), worker, lease_slack_s)
 
     def context(self, run_id: uuid.UUID) -> RunContext | None:
         """What there is to know of a run, read once for each revision of its job; `None` if there is no such run."""
@@ -160,4 +161,5 @@ class Runtime:
         for model in self._models.values():
             self.loop.run(model.close())
         self.loop.close()
+        self.hinting.close()
         self.engine.dispose()

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from shared.lm.errors import Fault
 from shared.lm.protocol import Answer
 from shared.method.tasks import Stage
-from shared.queue.hints import publish
 from shared.store import records, work
 from shared.store.budgets import spend
 from shared.store.copying import copy_rows
@@ -188,7 +187,7 @@ def _write(
 
 
 def _tell(runtime: Runtime, context: RunContext, follow: Follow) -> None:
-    publish(runtime.app, context.run_id, runtime.wake(context.run_id, follow.queues))
+    runtime.hinting.hint(context.run_id, runtime.wake(context.run_id, follow.queues))
     if follow.advance:
         try:
             advance(runtime, context)

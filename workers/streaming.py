@@ -24,7 +24,6 @@ from shared.lm.protocol import Answer, LanguageModel
 from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
-from shared.queue.hints import publish
 from shared.store import budgets, work
 from shared.store.loading import RunContext
 from shared.store.session import cause, passes
@@ -296,7 +295,7 @@ class Stream:
     def _pass_on(self) -> None:
         """The room that this stream leaves may be what another queue of its model waits for."""
         waiting = [queue for queue in names.queues_of_model(self.model) if self._is_due(queue)]
-        publish(self.runtime.app, self.context.run_id, waiting)
+        self.runtime.hinting.hint(self.context.run_id, waiting)
 
     async def _patiently(self, function: Callable[..., T], *arguments: object) -> T:
         """Do it in a thread, again and again while the database is away, but not much longer than the worker lives."""

@@ -113,7 +113,7 @@ class Ended:
 def begin(runtime: Runtime, job: JobSpec, name: str | None = None) -> uuid.UUID:
     """Start a run of a job as `ensemble-instruct enqueue` does."""
     with runtime.sessions() as session:
-        return start_run(session, runtime.app, plan_job(job), name).id
+        return start_run(session, runtime.hinting.app, plan_job(job), name).id
 
 
 def stream(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:
