@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
+from shared.store.endpoints import EndpointView, endpoint_views
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
@@ -70,6 +71,7 @@ class RunProgress:
     now: datetime
     types: dict[TaskType, TypeProgress]
     models: list[ModelCounts]
+    endpoints: list[EndpointView]
 
     @property
     def ended(self) -> bool:
@@ -98,6 +100,7 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         now=session.scalars(select(func.now())).one(),
         types={task_type: _type(target, stages[task_type]) for task_type, target in targets.items()},
         models=_models(session, run_id),
+        endpoints=endpoint_views(session, run_id),
     )
 
 
