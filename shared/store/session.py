@@ -82,7 +82,7 @@ def explained(engine: Engine) -> Iterator[None]:
 
 def seconds(count: float) -> ColumnElement[object]:
     """So many seconds as Postgres's interval."""
-    return cast(f"{count} seconds", Interval)
+    return cast(f"{count:.6f} seconds", Interval)  # Postgres reads no exponent such as a tiny number is written with
 
 
 def ping(engine: Engine) -> None:

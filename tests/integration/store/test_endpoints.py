@@ -154,3 +154,8 @@ def test_what_was_told_long_ago_is_forgotten(sessions: Sessions, run_id: uuid.UU
     with sessions.begin() as session:
         forget_old(session)
     assert view(sessions, run_id).workers == 1
+
+
+def test_a_moment_ago_may_be_a_very_short_time_ago(sessions: Sessions, run_id: uuid.UUID) -> None:
+    tell(sessions, run_id, "a", health(failing_s=1.4e-05, answered_s=2e-7))
+    assert view(sessions, run_id).failing_since is not None
