@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.job import JobSpec
@@ -43,17 +43,15 @@ def see_to_gone_models(runtime: Runtime, context: RunContext) -> None:
 
 
 def _gone(session: Session, context: RunContext) -> dict[str, FailingModel]:
-    """A run that goes on again gives its models time again."""
+    """A run that goes on again gives its models time again; one that nobody calls is not gone."""
     failing = failing_models(session, context.run_id)
-    if not failing:
-        return {}
-    now, began = session.execute(select(func.now(), Run.active_since).where(Run.id == context.run_id)).one()
+    began = session.scalars(select(Run.active_since).where(Run.id == context.run_id)).one()
     after_s = context.job.retry.gone_after_s
     return {
         model: each
         for model, each in failing.items()
-        if (now - max(each.since, began)).total_seconds() > after_s
-    }  # fmt: skip
+        if (each.latest - max(each.since, began)).total_seconds() > after_s
+    }
 
 
 def _needed(session: Session, context: RunContext, gone: Mapping[str, FailingModel]) -> str | None:

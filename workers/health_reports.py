@@ -15,7 +15,8 @@ class HealthReports:
     _told: dict[str, tuple[float, EndpointHealth]] = field(default_factory=dict)
 
     def due(self, now: float, health: Sequence[EndpointHealth]) -> list[EndpointHealth]:
-        """Those to tell of: at once when a circuit has changed or a limit was cut, else every `EVERY_S` seconds.
+        """Those to tell of: at once when a circuit has changed, a limit was cut, or one answers again, else every
+        `EVERY_S` seconds.
 
         A server that is fine and has nothing to do is not told of again.
         """
@@ -29,7 +30,8 @@ class HealthReports:
         if health.endpoint not in self._told:
             return True
         at, last = self._told[health.endpoint]
-        if health.state is not last.state or health.limit < last.limit:
+        answers_again = health.failing_s is None and last.failing_s is not None
+        if health.state is not last.state or health.limit < last.limit or answers_again:
             return True
         answered = health.answered_s is not None and health.answered_s < now - at
         busy = health.in_flight > 0 or answered

@@ -167,6 +167,7 @@ class Stream:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._look.wait()
+            # With every server away nothing is kept from other workers, who may see it otherwise.
             keeps_s = 0 if self.lm.away else self.runtime.lease_slack_s / 2
             await self._give_back(before=time.monotonic() - keeps_s)
 
@@ -212,10 +213,7 @@ class Stream:
             self._enough.set()
 
     async def _give_back(self, before: float) -> None:
-        """Return what was claimed before this time and is still waiting: its lease would not last for a call.
-
-        With every server away, nothing is kept back from others, who may see it otherwise.
-        """
+        """Return what was claimed before this time and is still waiting: its lease would not last for a call."""
         late = []
         while self._ready and self._ready[0][0] <= before:
             late.append(self._ready.popleft()[1].claim)

@@ -74,6 +74,7 @@ class CallWindow:
     in_flight: int = 0
     latency_s: float = 0.0  # of a call, as it is of late
     over: bool = False  # whether the run has ended: no more calls for it
+    _alone: bool = True  # whether no other worker wants some of the window
     _reports: HealthReports = field(default_factory=HealthReports)
     _callers: list[Caller] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
@@ -94,6 +95,11 @@ class CallWindow:
     def calls_per_s(self) -> float:
         """How many calls the model answers this worker in a second; 0 while that is unknown."""
         return min(self.slots, self.lm.capacity) / self.latency_s if self.latency_s else 0
+
+    @property
+    def _usable(self) -> int:
+        """The largest share worth having: what the servers don't take of it may go to others."""
+        return self.size if self._alone else max(1, min(self.size, self.lm.capacity))
 
     def took(self, latency_s: float) -> None:
         """A call took this long."""
@@ -165,6 +171,7 @@ class CallWindow:
         self._reports.told(began, news)
         self._good_until = began + shares.EXPIRES_S - SAFETY_S
         self.over = share is None
+        self._alone = share is None or share.alone
         slots = share.slots if share else 0
         changed = slots != self.slots or self.over or not fresh
         self.slots = slots
@@ -183,7 +190,7 @@ class CallWindow:
             endpoints.report(session, self.run_id, self.model, self.worker, news)
             for stage, queue, count in held:
                 wanted[stage] += count + (work.count_due(session, self.run_id, queue, self.size) if queue else 0)
-            counts = [min(count, self.size) for count in wanted.values()]
+            counts = [min(count, self._usable) for count in wanted.values()]
             return shares.renew(
                 session,
                 self.run_id,
@@ -197,4 +204,5 @@ class CallWindow:
 
     def _release(self) -> None:
         with self.sessions.begin() as session:
+            endpoints.report(session, self.run_id, self.model, self.worker, self.lm.health())
             shares.release(session, self.run_id, self.model, self.worker)

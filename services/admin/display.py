@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from services.admin.console import printable, table
+from shared.lm.health import CircuitState
 from shared.method.tasks import Stage, TaskType
+from shared.store.endpoints import EndpointView
 from shared.store.progress import RunProgress, TypeProgress
 
 STAGES = {
@@ -47,7 +49,7 @@ def headline(progress: RunProgress, tokens_per_s: float) -> Text:
 
 def live_view(progress: RunProgress, tokens_per_s: float) -> RenderableType:
     """The picture that `watch` keeps up to date."""
-    return Group(headline(progress, tokens_per_s), _bars(progress), *_troubles(progress))
+    return Group(headline(progress, tokens_per_s), _bars(progress), *_troubles(progress), *_endpoints(progress))
 
 
 def _made(progress: RunProgress) -> str:
@@ -63,7 +65,8 @@ def status_view(progress: RunProgress) -> RenderableType:
         f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
         f"{_budget(progress)}",
     )
-    return Group(head, _bars(progress), _models(progress), *_reasons(progress), *_troubles(progress))
+    troubles = (*_troubles(progress), *_endpoints(progress))
+    return Group(head, _bars(progress), _models(progress), *_reasons(progress), *troubles)
 
 
 def _budget(progress: RunProgress) -> str:
@@ -136,3 +139,17 @@ def _troubles(progress: RunProgress) -> list[Text]:
         for model in progress.models
         if model.waiting and not progress.ended
     ]
+
+
+def _endpoints(progress: RunProgress) -> list[Text]:
+    shown = [each for each in progress.endpoints if each.recent and not each.fine and not progress.ended]
+    return [Text(printable(f"{each.model} at {each.endpoint}: {_trouble_at(each)}"), "yellow") for each in shown]
+
+
+def _trouble_at(each: EndpointView) -> str:
+    latest = f"{each.fault}: {each.detail}" if each.fault else "slow answers"
+    if each.state is CircuitState.CLOSED:
+        return f"limit {each.limit} of {each.ceiling}, {latest}"
+    since = each.since.astimezone().isoformat(sep=" ", timespec="seconds")[:19]
+    seen = f" for {each.shut_out} of {each.workers} workers" if each.shut_out < each.workers else ""
+    return f"circuit {each.state.replace('_', ' ')} since {since}{seen}, {latest}"

@@ -1,6 +1,6 @@
 """How many calls a server is sent at once: as many as it takes, found by trying (AIMD, as TCP does it)."""
 
-REGROW_QUICKLY_TO = 7 / 8  # of what was too much: TCP's slow start, further up since no queue hides the place
+REGROW_QUICKLY_TO = 3 / 4  # of what was too much: TCP's slow start, further up since no queue hides the place
 
 
 class AdaptiveLimit:
@@ -13,7 +13,7 @@ class AdaptiveLimit:
         self.ceiling = ceiling
         self.value = ceiling
         self._cut_at = float("-inf")
-        self._threshold = 0.0  # below it, each success counts as a round
+        self._threshold = 0  # below it, each success counts as a round
         self._successes = 0
 
     def grow(self) -> None:
@@ -26,17 +26,17 @@ class AdaptiveLimit:
     def too_many(self, in_flight: int, began: float, now: float) -> bool:
         """A call that began at `began` was turned away, when so many were under way. Returns whether it is news."""
         busy = min(self.value, in_flight)
-        return self._cut(busy // 2, busy * REGROW_QUICKLY_TO, began, now)
+        return self._cut(busy // 2, int(busy * REGROW_QUICKLY_TO), began, now)
 
     def too_slow(self, began: float, now: float) -> bool:
         """A call that began at `began` took too long. Returns whether it is news."""
-        return self._cut(self.value // 2, 0.0, began, now)
+        return self._cut(self.value // 2, 0, began, now)
 
     def regrow(self) -> None:
         """The server was away, and what it takes may be what it took before: grow quickly."""
         self._threshold = self.ceiling
 
-    def _cut(self, value: int, threshold: float, began: float, now: float) -> bool:
+    def _cut(self, value: int, threshold: int, began: float, now: float) -> bool:
         if began <= self._cut_at:
             return False
         self.value, self._threshold = max(1, value), threshold

@@ -53,6 +53,11 @@ class EndpointView:
     updated_at: datetime
     recent: bool
 
+    @property
+    def fine(self) -> bool:
+        """Whether all calls that the job allows may be sent to it."""
+        return self.state is CircuitState.CLOSED and self.limit == self.ceiling
+
 
 def report(session: Session, run_id: uuid.UUID, model: str, worker: str, health: Sequence[EndpointHealth]) -> None:
     """Tell how some of a model's servers are, by the database's clock."""
@@ -121,7 +126,7 @@ def _view(now: datetime, rows: Sequence[EndpointState]) -> EndpointView:
     live = [row for row in rows if row.updated_at > latest.updated_at - RECENT]
     shut_out = [row for row in live if row.state != CircuitState.CLOSED]
     shown = min(shut_out or live, key=lambda row: row.since)
-    told = max(live, key=lambda row: row.failed_at or row.since)
+    told = max(shut_out or live, key=lambda row: (row.failed_at is not None, row.failed_at or row.updated_at))
     failing = [row.failing_since for row in live if row.failing_since]
     answered = [row.answered_at for row in rows if row.answered_at]
     return EndpointView(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from shared.job import Budget, JobSpec
 from shared.method.tasks import Stage, TaskType
 from shared.store.budgets import Spending, spending
+from shared.store.endpoints import EndpointView, endpoint_views
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
@@ -74,6 +75,7 @@ class RunProgress:
     models: list[ModelCounts]
     budget: Budget
     spending: Spending
+    endpoints: list[EndpointView]
 
     @property
     def ended(self) -> bool:
@@ -104,6 +106,7 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         models=_models(session, run_id),
         budget=JobSpec.model_validate(run.job).budget,
         spending=spending(session, run_id),
+        endpoints=endpoint_views(session, run_id),
     )
 
 

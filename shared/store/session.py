@@ -96,7 +96,7 @@ def cause(error: exc.SQLAlchemyError) -> str:
 
 def seconds(count: float) -> ColumnElement[object]:
     """So many seconds as Postgres's interval."""
-    return cast(f"{count} seconds", Interval)
+    return cast(f"{count:.6f} seconds", Interval)  # Postgres reads no exponent such as a tiny number is written with
 
 
 def ping(engine: Engine) -> None:

@@ -135,6 +135,35 @@ def test_dead_work_is_listed_and_put_back(command: CommandLine, begun: str, data
     assert "is cancelled, so nothing of it is worked on" in command.refused(2, "retry-dead", "small-1")
 
 
+def test_status_names_the_servers_that_are_not_fine(command: CommandLine, begun: str, database_url: str) -> None:
+    told = """
+      INSERT INTO endpoint_states (run_id, model, endpoint, worker, state, call_limit, ceiling, in_flight, since,
+        updated_at, fault, detail)
+      VALUES (%(run)s, 'base', 'http://away', 'a', 'open', 8, 8, 0, '2026-01-02 03:04:05', now(),
+              'unreachable', 'nobody there'),
+             (%(run)s, 'base', 'http://away', 'b', 'closed', 8, 8, 0, now(), now(), NULL, NULL),
+             (%(run)s, 'base', 'http://busy', 'a', 'closed', 3, 8, 3, now(), now(), 'overloaded', '429'),
+             (%(run)s, 'chat', 'http://fine', 'a', 'closed', 8, 8, 3, now(), now(), NULL, NULL)
+    """
+    with psycopg.connect(database_url) as connection:
+        connection.execute(told, {"run": begun})
+    shown = command("status", "small-1").out
+    assert re.search(
+        r"^base at http://away: circuit open since 2026-01-0[123] \d\d:\d\d:05 for 1 of 2 workers, "
+        r"unreachable: nobody there *$",
+        shown,
+        re.MULTILINE,
+    )
+    assert re.search(r"^base at http://busy: limit 3 of 8, overloaded: 429 *$", shown, re.MULTILINE)
+    assert "http://fine" not in shown
+    listed = json.loads(command("status", "small-1", "--json").out)["endpoints"]
+    assert [(each["endpoint"], each["state"], each["limit"]) for each in listed] == [
+        ("http://away", "open", 8),
+        ("http://busy", "closed", 3),
+        ("http://fine", "closed", 8),
+    ]
+
+
 def test_a_finished_run_is_not_cancelled(later_command: CommandLine, finished: Finished) -> None:
     before = row_counts(finished.database_url)
     message = later_command.refused(2, "cancel", finished.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from shared.lm import breaker
 from shared.lm.errors import Fault
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_http import Delivery
@@ -138,7 +139,10 @@ def test_a_server_that_has_no_room_costs_no_failure_and_leaves_no_generation(run
     assert rows(runtime, select(func.count()).where(Generation.fault.is_not(None))) == [0]
 
 
-def test_a_server_that_is_away_ends_the_run_with_an_error_that_says_so(runtime: Runtime) -> None:
+def test_a_server_that_is_away_ends_the_run_with_an_error_that_says_so(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "LONGEST_WAIT_S", 0.05)
     job = small_job(
         "http://127.0.0.1:9",
         targets={"output_only": 1},

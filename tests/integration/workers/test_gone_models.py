@@ -12,6 +12,7 @@ from sqlalchemy import select
 from services.local.ports import free_port
 from shared.job import JobSpec
 from shared.job_changes import changed_job
+from shared.lm import breaker
 from shared.lm.fake import FakeServer
 from shared.store.states import change_job, resume_run
 from shared.store.tables.records import Candidate
@@ -26,6 +27,12 @@ from workers.runtime import Runtime
 def nobody() -> str:
     """An address at which nobody listens."""
     return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a server that is away again soon."""
+    monkeypatch.setattr(breaker, "LONGEST_WAIT_S", 0.2)
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""A model whose servers are away is left alone, said to be so, and used again when it is back."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import func, select
+
+from shared.lm import breaker
+from shared.lm.health import CircuitState
+from shared.queue import names
+from shared.store.endpoints import endpoint_views, failing_models
+from shared.store.tables.endpoints import EndpointState
+from shared.store.tables.runs import RunState
+from shared.store.tables.work import WorkItem, WorkState
+from tests.integration.lm.mortal import MortalServer
+from tests.integration.workers.driving import begin, drive, rows, small_job, stream, work_in
+from workers.runtime import Runtime
+
+WINDOW = 8
+
+
+def until(come: Callable[[], bool]) -> None:
+    while not come():
+        time.sleep(0.02)
+
+
+def is_told(runtime: Runtime, state: CircuitState) -> bool:
+    return state in rows(runtime, select(EndpointState.state))
+
+
+def test_while_a_model_is_away_work_waits_unclaimed_and_goes_on_when_it_is_back(runtime: Runtime) -> None:
+    with MortalServer() as server:
+        run_id = begin(runtime, small_job(server.url, targets={"output_only": 2}))
+        server.die()
+        working = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS))
+        working.start()
+        until(partial(is_told, runtime, CircuitState.OPEN))
+
+        tried = rows(runtime, select(func.sum(WorkItem.overloads)))[0]
+        assert tried < WINDOW + 2 * breaker.FAULTS_IN_A_ROW
+        until(lambda: not work_in(runtime, run_id, WorkState.LEASED))
+        with runtime.sessions() as session:
+            assert failing_models(session, run_id)["base"].fault == "unreachable"
+
+        server.live()
+        working.join()
+        assert drive(runtime, run_id).state == RunState.COMPLETED
+        with runtime.sessions() as session:
+            assert failing_models(session, run_id) == {}
+            assert [each.state for each in endpoint_views(session, run_id)] == [CircuitState.CLOSED] * 2
+
+
+def test_a_run_goes_on_with_the_server_that_is_left(runtime: Runtime) -> None:
+    with MortalServer() as server, MortalServer() as dead:
+        dead.die()
+        models = {name: {"endpoints": [dead.url, server.url]} for name in ("base", "chat")}
+        run_id = begin(runtime, small_job(server.url, models=models))
+        assert drive(runtime, run_id).state == RunState.COMPLETED
+        with runtime.sessions() as session:
+            views = {(each.model, each.endpoint): each for each in endpoint_views(session, run_id)}
+        assert views["base", dead.url].fault == "unreachable"
+        assert views["base", server.url].answered_at is not None
+        with runtime.sessions() as session:
+            assert failing_models(session, run_id) == {}
