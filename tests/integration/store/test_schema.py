@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from shared.store import migrate
 from shared.store.base import Base
 from shared.store.migrate import LOCATION, current_revision, newest_revision, require_migrated, upgrade
 from shared.store.session import (
@@ -25,11 +26,11 @@ from shared.store.session import (
 VIEWS = ["candidates", "edges", "examples", "generations", "judgements", "rejections", "seed_tasks", "verdicts"]
 
 
-def downgrade(engine: Engine) -> None:
+def downgrade(engine: Engine, revision: str = "base") -> None:
     config = Config()
     config.set_main_option("script_location", str(LOCATION))
     config.attributes["engine"] = engine
-    command.downgrade(config, "base")
+    command.downgrade(config, revision)
 
 
 def tables(engine: Engine) -> set[str]:
@@ -163,3 +164,15 @@ def test_a_database_of_a_newer_program_is_left_alone(engine: Engine) -> None:
     for attempt in (require_migrated, upgrade):
         with pytest.raises(DatabaseNewerError, match="revision 9999"):
             attempt(engine)
+
+
+def test_tables_that_somebody_uses_are_left_as_they_are(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "WAITS_S", ())
+    downgrade(engine, "-1")
+    before = current_revision(engine)
+    with engine.connect() as another:
+        another.execute(text("LOCK TABLE runs IN ROW EXCLUSIVE MODE"))  # as a worker that writes there
+        with pytest.raises(migrate.TablesBusyError, match="pg_stat_activity"):
+            upgrade(engine)
+    assert current_revision(engine) == before != newest_revision()
+    assert upgrade(engine) == newest_revision()
