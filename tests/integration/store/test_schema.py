@@ -12,7 +12,6 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from shared.store import migrate
-from shared.store.base import Base
 from shared.store.migrate import LOCATION, current_revision, newest_revision, require_migrated, upgrade
 from shared.store.session import (
     DatabaseAddressError,
@@ -22,6 +21,7 @@ from shared.store.session import (
     make_engine,
     ping,
 )
+from shared.store.tables import Base
 
 VIEWS = ["candidates", "edges", "examples", "generations", "judgements", "rejections", "seed_tasks", "verdicts"]
 
