@@ -7,6 +7,7 @@ import structlog
 
 from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
+from shared.store.progress import oldest_open_s
 from shared.store.runs import running_ids
 from shared.store.work import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
@@ -37,6 +38,9 @@ def reconcile(runtime: Runtime) -> bool:
             _advance(runtime, run_id)
         with runtime.sessions() as session:
             due = due_queues(session)
+            ages = [age for run_id in running if (age := oldest_open_s(session, run_id)) is not None]
+        if ages:
+            log.debug("oldest unfinished work", seconds=round(max(ages)))
         for each in due:
             runtime.hinting.hint(each.run_id, [each.queue], if_few=True)  # to all: this one may not be enough
     return True

@@ -40,6 +40,7 @@ def export(
         ),
     ] = None,
     judgement: JudgementNumber = 0,
+    surplus: Annotated[bool, typer.Option("--surplus", help="also those that came after the target was met")] = False,
 ) -> None:
     """Write a run's examples to a file and print its path."""
     with open_session() as session:
@@ -47,7 +48,7 @@ def export(
         number = find_judgement(session, found.id, found.name, judgement).number
         name = f"{found.name}-judgement-{number}" if number else found.name
         folder = folder or Path("exports") / name
-        path = export_run(session, found.id, found.name, form, folder, judgement=number)
+        path = export_run(session, found.id, found.name, form, folder, judgement=number, surplus=surplus)
     answer(str(path))
 
 

@@ -63,7 +63,7 @@ def status_view(progress: RunProgress) -> RenderableType:
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
         f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
-        f"{_budget(progress)}",
+        f"{_budget(progress)}{_oldest(progress)}",
     )
     troubles = (*_troubles(progress), *_endpoints(progress))
     return Group(head, _bars(progress), _models(progress), *_reasons(progress), *troubles)
@@ -78,6 +78,12 @@ def _budget(progress: RunProgress) -> str:
     ]
     told = ", ".join(filter(None, parts))
     return f"\nbudget: {told}" if told else ""
+
+
+def _oldest(progress: RunProgress) -> str:
+    if progress.oldest_open_s is None or progress.ended:
+        return ""
+    return f"\noldest unfinished work: {timedelta(seconds=int(progress.oldest_open_s))}"
 
 
 def _bars(progress: RunProgress) -> Table:

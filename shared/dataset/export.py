@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import case, select
+from sqlalchemy import case, literal, or_, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError, WorldError
@@ -55,12 +55,12 @@ class Row:
     output: str
 
 
-def examples_of(session: Session, run_id: uuid.UUID, judgement: int = 0) -> Iterator[Row]:
-    """A judgement's examples in their order, without surplus, read in pages: memory stays flat."""
+def examples_of(session: Session, run_id: uuid.UUID, judgement: int = 0, *, surplus: bool = False) -> Iterator[Row]:
+    """A judgement's examples in their order, with or without surplus, read in pages: memory stays flat."""
     input_first = case((Example.task_type == TaskType.INPUT_OUTPUT, 0), else_=1)
     rows = session.execute(
         select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output)
-        .where(Example.judgement_id == judgement_key(run_id, judgement), ~Example.surplus)
+        .where(Example.judgement_id == judgement_key(run_id, judgement), or_(~Example.surplus, literal(surplus)))
         .order_by(input_first, Example.position)
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
@@ -89,9 +89,19 @@ WRITERS: dict[ExportFormat, tuple[str, Callable[[Iterable[Row]], Iterator[str]]]
 }
 
 
-def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, out: Path, *, judgement: int = 0) -> Path:
+def export(
+    session: Session,
+    run_id: uuid.UUID,
+    run: str,
+    form: ExportFormat,
+    out: Path,
+    *,
+    judgement: int = 0,
+    surplus: bool = False,
+) -> Path:
     """Write a judgement's examples into the folder `out` and return the file; it appears only when whole.
 
+    `surplus` examples, which came after the target was met, are left out unless asked for.
     Raises `NothingToExportError`, `JudgementEmptyError`, `ExportExistsError`, `ExportFailedError`.
     """
     name, lines = WRITERS[form]
@@ -102,7 +112,7 @@ def export(session: Session, run_id: uuid.UUID, run: str, form: ExportFormat, ou
         raise JudgementEmptyError(number=judgement, run=run) if judgement else NothingToExportError(run=run)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write(path, lines(examples_of(session, run_id, judgement)))
+        _write(path, lines(examples_of(session, run_id, judgement, surplus=surplus)))
     except (FileExistsError, NotADirectoryError) as error:
         raise ExportFailedError(path=path, reason="something in its path is a file, not a folder") from error
     except OSError as error:

@@ -61,7 +61,10 @@ class TypeProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """A run at one moment; `now` is the database's clock."""
+    """A run at one moment; `now` is the database's clock.
+
+    `oldest_open_s` is for how long the oldest piece of work that could be done has waited or been worked on.
+    """
 
     run_id: uuid.UUID
     name: str
@@ -73,6 +76,7 @@ class RunProgress:
     now: datetime
     types: dict[TaskType, TypeProgress]
     models: list[ModelCounts]
+    oldest_open_s: float | None
     budget: Budget
     spending: Spending
     endpoints: list[EndpointView]
@@ -104,10 +108,21 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         now=session.scalars(select(func.now())).one(),
         types={task_type: _type(target, stages[task_type]) for task_type, target in targets.items()},
         models=_models(session, run_id),
+        oldest_open_s=oldest_open_s(session, run_id),
         budget=JobSpec.model_validate(run.job).budget,
         spending=spending(session, run_id),
         endpoints=endpoint_views(session, run_id),
     )
+
+
+def oldest_open_s(session: Session, run_id: uuid.UUID) -> float | None:
+    """For how long the oldest unfinished piece of a run's work has been due, in seconds; `None` if none is."""
+    earliest = select(func.min(WorkItem.ready_at)).where(WorkItem.run_id == run_id, WorkItem.ready_at <= func.now())
+    # Each state has an index of its own.
+    by_state = [earliest.where(WorkItem.state == state) for state in (WorkState.READY, WorkState.LEASED)]
+    oldest = func.least(*(statement.scalar_subquery() for statement in by_state))
+    found = session.scalar(select(func.extract("epoch", func.now() - oldest)))
+    return None if found is None else float(found)
 
 
 def _type(target: RunTarget, stages: dict[Stage, StageCounts]) -> TypeProgress:

@@ -2,6 +2,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.integration.admin.command_line import CommandLine, start
@@ -21,6 +22,17 @@ def test_alpaca_is_one_array_of_the_same(later_command: CommandLine, finished: F
     alpaca = json.loads(Path(later_command("export", finished.id, "--format", "alpaca").out.strip()).read_text())
     records = [json.loads(line) for line in jsonl]
     assert alpaca == [{key: record[key] for key in ("instruction", "input", "output")} for record in records]
+
+
+def test_surplus_is_exported_when_asked_for(changing_command: CommandLine, changeable: Finished) -> None:
+    with psycopg.connect(changeable.database_url) as connection:
+        connection.execute("UPDATE examples SET surplus = true WHERE id = (SELECT min(id::text)::uuid FROM examples)")
+        made = connection.execute("SELECT count(*), count(*) FILTER (WHERE surplus) FROM examples").fetchone()
+    assert made is not None
+    wanted = changing_command("export", changeable.name, "--out", "wanted").out.strip()
+    every = changing_command("export", changeable.name, "--out", "every", "--surplus").out.strip()
+    lines = [len(Path(path).read_text().splitlines()) for path in (wanted, every)]
+    assert lines == [made[0] - made[1], made[0]]
 
 
 def test_a_file_that_is_there_stays_as_it_is(later_command: CommandLine, finished: Finished, tmp_path: Path) -> None:

@@ -90,7 +90,10 @@ def test_a_run_is_paused_and_goes_on(command: CommandLine, begun: str) -> None:
     assert command("resume", "small-1", "--set", "budget.generations=7").code == 0
     told = json.loads(command("status", "small-1", "--json").out)
     assert (told["state"], told["reason"], told["budget"]["generations"]) == ("running", None, 7)
-    assert "budget: 0 of 7 generations" in command("status", "small-1").out
+    assert told["oldest_open_s"] >= 0
+    shown = command("status", "small-1").out
+    assert "budget: 0 of 7 generations" in shown
+    assert "oldest unfinished work: 0:00:" in shown
 
 
 def test_a_running_run_is_not_resumed_and_its_job_stays(command: CommandLine, begun: str) -> None:
