@@ -23,10 +23,11 @@ from shared.store.loading import RunContext
 from shared.store.locks import lock
 from shared.store.runs import is_running, rejection_counts, targets_of
 from shared.store.states import end_run
+from shared.store.sweeping import drop_ready_work
 from shared.store.tables.records import Instruction, RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
-from shared.store.work import add_work, drop_ready_work
+from shared.store.work import add_work
 from workers.endings import end_if_due
 from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime

@@ -9,7 +9,7 @@ from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.progress import oldest_open_s
 from shared.store.runs import running_ids
-from shared.store.work import drop_stragglers, due_queues, expire_leases
+from shared.store.sweeping import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
 from workers.gone_models import see_to_gone_models
 from workers.runtime import Runtime

@@ -24,7 +24,7 @@ from shared.lm.protocol import Answer, LanguageModel
 from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
-from shared.store import budgets, work
+from shared.store import budgets, sweeping, work
 from shared.store.loading import RunContext
 from shared.store.session import cause, passes
 from shared.store.work import Claim
@@ -287,7 +287,7 @@ class Stream:
 
     def _do_others_wait(self) -> bool:
         with self.runtime.sessions() as session:
-            due = work.due_queues(session)
+            due = sweeping.due_queues(session)
         return any(each.queue == self.queue and (each.run_id, each.queue) not in self.runtime.streams for each in due)
 
     def _pass_on(self) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from shared.job import JobSpec
 from shared.store.gate import last_wanted_position, mark_surplus
 from shared.store.runs import targets_of
+from shared.store.sweeping import drop_ready_work
 from shared.store.tables.runs import GOING_ON, Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import drop_ready_work
 
 RESUMABLE = (RunState.PAUSED, RunState.SPENT, RunState.FAILED)
 

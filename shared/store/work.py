@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import CTE, Boolean, ColumnElement, Row, delete, func, literal_column, select, text, update
+from sqlalchemy import CTE, Boolean, ColumnElement, Row, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
 from shared.store.arrays import any_of
 from shared.store.keys import key
 from shared.store.session import seconds
-from shared.store.tables.runs import GOING_ON, Run, RunState
-from shared.store.tables.work import SUSPECT, ModelShare, WorkItem, WorkState
+from shared.store.tables.runs import Run, RunState
+from shared.store.tables.work import SUSPECT, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
 _SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
@@ -277,78 +277,3 @@ def give_back(session: Session, claims: Collection[Claim]) -> None:
         .values(state=WorkState.READY, lease_token=None, lease_expires_at=None)
         .execution_options(synchronize_session=False)
     )
-
-
-def expire_leases(session: Session) -> int:
-    """Take back leases that ran out, since their worker is gone, and count the crash. Returns how many.
-
-    One whose result is being written at this moment is passed over.
-    """
-    ran_out = (
-        select(WorkItem.id)
-        .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < func.now())
-        .with_for_update(skip_locked=True)
-    )
-    result = session.execute(
-        update(WorkItem)
-        .where(WorkItem.id.in_(ran_out.scalar_subquery()))
-        .values(
-            crashes=WorkItem.crashes + 1,
-            state=WorkState.READY,
-            ready_at=func.now(),
-            lease_token=None,
-            lease_expires_at=None,
-        )
-        .returning(WorkItem.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(result.all())
-
-
-def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElement[bool]) -> None:
-    """End the work of a run that nobody has begun and nobody needs.
-
-    What others claim or drop at this moment is passed over, or they might wait for each other.
-    """
-    _drop(session, WorkItem.run_id == run_id, *conditions)
-
-
-def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
-    ready = (
-        select(WorkItem.id)
-        .where(WorkItem.state == WorkState.READY, *conditions)
-        .with_for_update(skip_locked=True)
-        .cte("ready")
-        .prefix_with("MATERIALIZED")
-    )
-    session.execute(
-        update(WorkItem)
-        .where(WorkItem.id == ready.c.id)
-        .values(state=WorkState.DROPPED, finished_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
-
-
-def drop_stragglers(session: Session) -> None:
-    """End the work that came back or was added just as its run ended; forget the shares of vanished workers."""
-    session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(3600)))
-    _drop(session, WorkItem.run_id.in_(select(Run.id).where(Run.state.not_in(GOING_ON))))
-
-
-@dataclass(frozen=True, slots=True)
-class DueWork:
-    """A queue of a run in which work is due."""
-
-    run_id: uuid.UUID
-    queue: str
-
-
-def due_queues(session: Session) -> list[DueWork]:
-    """The queues, by run, that hold work which could be claimed now."""
-    rows = session.execute(
-        select(WorkItem.run_id, WorkItem.queue)
-        .join(Run, Run.id == WorkItem.run_id)
-        .where(WorkItem.state == WorkState.READY, WorkItem.ready_at <= func.now(), _RUNNING)
-        .distinct()
-    )
-    return [DueWork(*row) for row in rows]

@@ -12,7 +12,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from shared.queue import names
-from shared.store import work
+from shared.store import sweeping, work
 from shared.store.dead import put_back
 from shared.store.session import Sessions
 from shared.store.states import RESUMABLE, end_run, pause_run, resume_run
@@ -141,7 +141,7 @@ class Transitions(RuleBasedStateMachine):
             past = text("now() - interval '1 second'")
             session.execute(update(WorkItem).where(WorkItem.lease_token.in_(tokens)).values(lease_expires_at=past))
             expected = [piece for piece in self.pieces.values() if piece.token in tokens and piece.token]
-            assert work.expire_leases(session) == len(expected)
+            assert sweeping.expire_leases(session) == len(expected)
         for piece in expected:
             piece.state, piece.token, piece.crashes = WorkState.READY, None, piece.crashes + 1
 
@@ -184,7 +184,7 @@ class Transitions(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         with self.sessions.begin() as session:
-            work.drop_stragglers(session)
+            sweeping.drop_stragglers(session)
         if self.state not in GOING_ON:
             self._move(WorkState.READY, WorkState.DROPPED)
 

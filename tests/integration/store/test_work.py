@@ -10,23 +10,10 @@ from shared.queue import names
 from shared.store.keys import ordinal
 from shared.store.session import Sessions
 from shared.store.states import end_run
+from shared.store.sweeping import DueWork, drop_stragglers, due_queues, expire_leases
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import (
-    Claim,
-    DueWork,
-    Failure,
-    Postponement,
-    add_work,
-    count_due,
-    drop_stragglers,
-    due_queues,
-    expire_leases,
-    fail,
-    finish,
-    give_back,
-    postpone,
-)
+from shared.store.work import Claim, Failure, Postponement, add_work, count_due, fail, finish, give_back, postpone
 from tests.integration.store.planted import (
     end,
     item,

@@ -20,9 +20,9 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
 from shared.queue.app import make_app
+from shared.store.sweeping import due_queues
 from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import due_queues
 from workers import instance_generator, instruction_generator, output_generator
 from workers.consensus_judge import judge_all
 from workers.reconciler import reconcile

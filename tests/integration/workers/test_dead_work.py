@@ -11,10 +11,11 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
 from shared.store.dead import DeadWork, PutBack, dead_work, put_back
+from shared.store.sweeping import expire_leases
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Verdict
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import claim, expire_leases
+from shared.store.work import claim
 from tests.integration.workers.driving import (
     begin,
     drive,

@@ -14,10 +14,11 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
 from shared.store.states import end_run
+from shared.store.sweeping import expire_leases
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import Claim, claim, expire_leases
+from shared.store.work import Claim, claim
 from tests.integration.workers.driving import (
     HeldLM,
     begin,
