@@ -269,12 +269,17 @@ def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uui
     return held
 
 
-def give_back(session: Session, claims: Collection[Claim]) -> None:
-    """Return work that was not begun; it can be claimed again at once."""
+def give_back(session: Session, claims: Collection[Claim], *, tried: bool = False) -> None:
+    """Return work that was not begun, or was `tried` and broken off; it can be claimed again at once."""
     session.execute(
         update(WorkItem)
         .where(*_held(claims))
-        .values(state=WorkState.READY, lease_token=None, lease_expires_at=None)
+        .values(
+            state=WorkState.READY,
+            lease_token=None,
+            lease_expires_at=None,
+            earlier_tries=WorkItem.earlier_tries + int(tried),
+        )
         .execution_options(synchronize_session=False)
     )
 
@@ -330,8 +335,7 @@ def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
 
 
 def drop_stragglers(session: Session) -> None:
-    """End the work that came back or was added just as its run ended; forget the shares of vanished workers."""
-    session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(3600)))
+    """End the work that came back or was added just as its run ended."""
     _drop(session, WorkItem.run_id.in_(select(Run.id).where(Run.state.not_in(GOING_ON))))
 
 
