@@ -33,6 +33,7 @@ def _line_of_text(text: str) -> str:
 Label = Annotated[str, AfterValidator(_line_of_text)]
 """What a person or a server calls something."""
 
+MOST_SHARE = 1000
 MOST_WEIGHT = 1000
 Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
 """How much a voice counts in the consensus, against the others' 1."""
@@ -201,6 +202,8 @@ class JobSpec(Section):
     """A whole job. Every default is the paper's or the reference code's."""
 
     name: Name
+    owner: Label | None = None  # whose run it is
+    share: float = Field(1, gt=0, le=MOST_SHARE)  # of servers that several runs use at once, against the others' 1
     seed: int = 0  # every random choice derives from it
     seeds: Path | None = None  # by default the 175 tasks that come with the project
     prompts: Path | None = None  # a folder whose templates stand in for the shipped ones of the same id
@@ -251,8 +254,11 @@ class JobSpec(Section):
         return ids
 
 
-# What can't change which rows a run makes: what it may cost, how patient it is with servers, where they are.
+# What can't change which rows a run makes: whose it is, what it may cost, how patient it is with servers, where they
+# are, and how much of them it gets.
 _CHANGEABLE: dict[str, Any] = {
+    "owner": True,
+    "share": True,
     "retry": True,
     "budget": True,
     "models": {"__all__": {"endpoints", "api_key_env", "max_in_flight", "timeout_s"}},

@@ -9,8 +9,8 @@ from shared.job_file import checked_job
 
 
 class FixedSettingError(UserError):
-    """What decides a run's records can't be changed once it has begun. What can: `retry`, `budget`, and of a
-    model its `endpoints`, `api_key_env`, `max_in_flight` and `timeout_s`."""
+    """What decides a run's records can't be changed once it has begun. What can: `owner`, `share`, `retry`, `budget`,
+    and of a model its `endpoints`, `api_key_env`, `max_in_flight` and `timeout_s`."""
 
 
 class OtherModelError(UserError):

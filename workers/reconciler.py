@@ -9,6 +9,7 @@ from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.progress import oldest_open_s
 from shared.store.runs import running_ids
+from shared.store.shares import forget_vanished
 from shared.store.sweeping import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
 from workers.gone_models import see_to_gone_models
@@ -31,6 +32,7 @@ def reconcile(runtime: Runtime) -> bool:
             expired = expire_leases(session)
             drop_stragglers(session)
             forget_old(session)
+            forget_vanished(session)
             running = running_ids(session)
         if expired:
             log.warning("leases ran out", count=expired)

@@ -19,9 +19,11 @@ from sqlalchemy import Engine
 from shared.lm.connect import connect
 from shared.lm.protocol import LanguageModel
 from shared.queue import names
+from shared.store.keys import pool_key
 from shared.store.loading import RunContext, load_run, revision_of
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
+from shared.store.shares import Holder
 from workers.hinting import Hinting
 from workers.novelty_indexes import NoveltyIndexes
 from workers.turns import OneAtATime
@@ -130,11 +132,17 @@ class Runtime:
         """A model's window in this process, which all its streams share."""
         key = (context.run_id, name, context.revision)
         if key not in self._windows:
-            size = context.job.models[name].max_in_flight
-            lm = self.model(context, name)
-            # Calls of an earlier revision may still be under way, on a share of their own.
-            worker = f"{self.worker}.{context.revision}"
-            self._windows[key] = CallWindow(self.sessions, context.run_id, name, size, worker, lm)
+            spec = context.job.models[name]
+            holder = Holder(
+                context.run_id,
+                name,
+                # Calls of an earlier revision may still be under way, on a share of their own.
+                worker=f"{self.worker}.{context.revision}",
+                pool=pool_key(spec.urls, spec.model),
+                size=spec.max_in_flight,
+                weight=context.job.share,
+            )
+            self._windows[key] = CallWindow(self.sessions, holder, self.model(context, name))
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:

@@ -62,7 +62,8 @@ class Stream:
     window: CallWindow = field(init=False)
     lm: LanguageModel = field(init=False)
     _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
-    _calls: set[asyncio.Task[None] | None] = field(default_factory=set)
+    _calls: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
+    _aborted: list[Claim] = field(default_factory=list)
     _outcomes: list[Outcome] = field(default_factory=list)
     _writing: int = 0
     _claimed: int = 0
@@ -94,8 +95,10 @@ class Stream:
                 finally:
                     del self.runtime.streams[place]
                     await self._stop_feeding()
+            if self._aborted:
+                await self._patiently(self._return_tried, self._aborted)
         finally:
-            for call in filter(None, self._calls):
+            for call in self._calls:
                 call.cancel()
             self.window.leave(self)
             self.runtime.streaming[self.context.run_id] -= 1
@@ -124,24 +127,31 @@ class Stream:
     def send_next(self) -> None:
         """Send the call that has waited longest."""
         _, prepared = self._ready.popleft()
-        self._calls.add(asyncio.create_task(self._call(prepared)))
+        call = asyncio.create_task(self._call(prepared))
+        self._calls[call] = prepared.claim
+        call.add_done_callback(self._ended)
         if len(self._ready) <= self._ahead() // 2:
             self.wake()
+
+    def abort(self) -> None:
+        """Break off the calls under way: a server stops writing when its client leaves. Their work is given back."""
+        for call, claim in self._calls.items():
+            if call.cancel():
+                self._aborted.append(claim)
 
     def wake(self) -> None:
         """Look again at how much work is worth claiming."""
         self._look.set()
 
     async def _call(self, prepared: PreparedCall) -> None:
-        try:
-            outcome = await _outcome(self.lm, prepared)
-            self._outcomes.append(outcome)
-            if isinstance(outcome.result, Answer):
-                self.window.took(outcome.latency_s)
-        finally:
-            self._suspects.discard(prepared.claim.id)
-            self._calls.discard(asyncio.current_task())
-            self.window.ended()
+        outcome = await _outcome(self.lm, prepared)
+        self._outcomes.append(outcome)
+        if isinstance(outcome.result, Answer):
+            self.window.took(outcome.latency_s)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._suspects.discard(self._calls.pop(call).id)
+        self.window.ended()
         self._answered.set()
         if len(self._outcomes) >= BATCH or not self.held:
             self._enough.set()
@@ -280,6 +290,10 @@ class Stream:
     def _return(self, claims: Sequence[Claim]) -> None:
         with self.runtime.sessions.begin() as session:
             work.give_back(session, claims)
+
+    def _return_tried(self, claims: Sequence[Claim]) -> None:
+        with self.runtime.sessions.begin() as session:
+            work.give_back(session, claims, tried=True)
 
     def _is_due(self, queue: str) -> bool:
         with self.runtime.sessions() as session:

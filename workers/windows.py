@@ -6,7 +6,6 @@ under way is agreed with the other workers every now and then (`shared.store.sha
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,8 +18,9 @@ from shared.lm.health import EndpointHealth
 from shared.lm.protocol import LanguageModel
 from shared.method.tasks import LM_STAGES, Stage
 from shared.store import endpoints, shares, work
-from shared.store.runs import is_running
+from shared.store.runs import state_of
 from shared.store.session import Sessions
+from shared.store.tables.runs import RunState
 from workers.health_reports import HealthReports
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 RENEW_S = 0.25  # how often a share is renewed while others want some of the window
 RENEW_ALONE_S = 1.0  # and how often while nobody does
+ABANDONED = (RunState.CANCELLED, RunState.FAILED)  # nobody waits for the calls of such a run
 SAFETY_S = 3.0  # how long before its share expires a worker stops sending calls on it
 _AGREEING = ThreadPoolExecutor(2, thread_name_prefix="shares")  # apart, so that nothing slow can hold it up
 
@@ -56,6 +57,9 @@ class Caller(Protocol):
     def send_next(self) -> None:
         """Send it."""
 
+    def abort(self) -> None:
+        """Break off the calls under way."""
+
     def wake(self) -> None:
         """Look again at how much work is worth claiming."""
 
@@ -65,15 +69,12 @@ class CallWindow:
     """How many calls of a model this worker may have under way in a run. It belongs to the event loop."""
 
     sessions: Sessions
-    run_id: uuid.UUID
-    model: str
-    size: int
-    worker: str
+    holder: shares.Holder
     lm: LanguageModel
     slots: int = 0
     in_flight: int = 0
     latency_s: float = 0.0  # of a call, as it is of late
-    over: bool = False  # whether the run has ended: no more calls for it
+    over: bool = False  # whether the run is not running: no more calls for it
     _alone: bool = True  # whether no other worker wants some of the window
     _reports: HealthReports = field(default_factory=HealthReports)
     _callers: list[Caller] = field(default_factory=list)
@@ -99,7 +100,7 @@ class CallWindow:
     @property
     def _usable(self) -> int:
         """The largest share worth having: what the servers don't take of it may go to others."""
-        return self.size if self._alone else max(1, min(self.size, self.lm.capacity))
+        return self.holder.size if self._alone else max(1, min(self.holder.size, self.lm.capacity))
 
     def took(self, latency_s: float) -> None:
         """A call took this long."""
@@ -158,7 +159,7 @@ class CallWindow:
         try:
             return await work
         except Exception:  # whatever it is: without a share no call is sent, so it must be tried again
-            log.exception("share not agreed on", model=self.model)
+            log.exception("share not agreed on", model=self.holder.model)
             return None
 
     async def _renew(self) -> float:
@@ -167,42 +168,39 @@ class CallWindow:
         held = [(each.stage_name, each.queue if each.feeding else None, each.held) for each in self._callers]
         fresh = began < self._good_until or not holding
         news = self._reports.due(began, self.lm.health())
-        share = await asyncio.get_running_loop().run_in_executor(_AGREEING, self._agree, held, holding, fresh, news)
+        state, share = await asyncio.get_running_loop().run_in_executor(
+            _AGREEING, self._agree, held, holding, fresh, news
+        )
         self._reports.told(began, news)
         self._good_until = began + shares.EXPIRES_S - SAFETY_S
-        self.over = share is None
-        self._alone = share is None or share.alone
-        slots = share.slots if share else 0
-        changed = slots != self.slots or self.over or not fresh
-        self.slots = slots
+        self.over = state is not RunState.RUNNING
+        self._alone = share.alone
+        changed = share.slots != self.slots or self.over or not fresh
+        self.slots = share.slots
+        if state in ABANDONED:
+            for each in self._callers:
+                each.abort()
         self.fill()
         if changed:
             self._wake_all()
-        return RENEW_ALONE_S if share and share.alone and slots else RENEW_S
+        return RENEW_ALONE_S if share.alone and share.slots else RENEW_S
 
     def _agree(
         self, held: list[tuple[Stage, str | None, int]], holding: int, may_grow: bool, news: Sequence[EndpointHealth]
-    ) -> shares.Share | None:
-        wanted = dict.fromkeys(LM_STAGES, 0)
+    ) -> tuple[RunState | None, shares.Share]:
+        """A run that is not running wants nothing, but its calls under way still take their room."""
+        holder, wanted = self.holder, dict.fromkeys(LM_STAGES, 0)
         with self.sessions.begin() as session:
-            if not is_running(session, self.run_id):
-                return None
-            endpoints.report(session, self.run_id, self.model, self.worker, news)
-            for stage, queue, count in held:
-                wanted[stage] += count + (work.count_due(session, self.run_id, queue, self.size) if queue else 0)
+            state = state_of(session, holder.run_id)
+            if state is RunState.RUNNING:
+                endpoints.report(session, holder.run_id, holder.model, holder.worker, news)
+                for stage, queue, count in held:
+                    due = work.count_due(session, holder.run_id, queue, holder.size) if queue else 0
+                    wanted[stage] += count + due
             counts = [min(count, self._usable) for count in wanted.values()]
-            return shares.renew(
-                session,
-                self.run_id,
-                self.model,
-                self.size,
-                worker=self.worker,
-                wanted=counts,
-                holding=holding,
-                may_grow=may_grow,
-            )
+            return state, shares.renew(session, holder, wanted=counts, holding=holding, may_grow=may_grow)
 
     def _release(self) -> None:
         with self.sessions.begin() as session:
-            endpoints.report(session, self.run_id, self.model, self.worker, self.lm.health())
-            shares.release(session, self.run_id, self.model, self.worker)
+            endpoints.report(session, self.holder.run_id, self.holder.model, self.holder.worker, self.lm.health())
+            shares.release(session, self.holder)

@@ -44,6 +44,7 @@ class RunRow:
 
     id: UUID
     name: str
+    owner: str | None
     state: str
     examples: dict[str, int]
     targets: dict[str, int]
@@ -60,10 +61,12 @@ def runs(as_json: AsJson = False) -> None:
     if not rows:
         say("there is no run yet; start one: ensemble-instruct enqueue JOB")
         return
-    listing = table("run", "id", "state", *TaskType, "begun")
+    owners = ["owner"] if any(row.owner for row in rows) else []
+    listing = table("run", *owners, "id", "state", *TaskType, "begun")
     for row in rows:
         begun = row.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16]
-        listing.add_row(row.name, str(row.id)[:8], row.state, *(_made(row, kind) for kind in TaskType), begun)
+        owner = [row.owner or ""] if owners else []
+        listing.add_row(row.name, *owner, str(row.id)[:8], row.state, *(_made(row, kind) for kind in TaskType), begun)
     out.print(listing)
 
 
@@ -74,7 +77,7 @@ def _made(row: RunRow, kind: TaskType) -> str:
 def _row(run: Run, targets: Mapping[TaskType, RunTarget]) -> RunRow:
     examples = {str(kind): target.examples for kind, target in targets.items()}
     wanted = {str(kind): target.target for kind, target in targets.items()}
-    return RunRow(run.id, run.name, run.state, examples, wanted, run.created_at)
+    return RunRow(run.id, run.name, run.job.get("owner"), run.state, examples, wanted, run.created_at)
 
 
 def status(run: RunName, as_json: AsJson = False) -> None:

@@ -1,6 +1,7 @@
 """Deterministic keys: the same thing made twice has the same key, so it exists once."""
 
 import uuid
+from collections.abc import Iterable
 from functools import lru_cache
 
 NAMESPACE = uuid.UUID("6f1b3c52-6a5e-5a0e-9d6c-2f3a54c1e7b0")
@@ -16,6 +17,11 @@ def key(*parts: object) -> uuid.UUID:
 def judgement_key(run_id: uuid.UUID, number: int = 0) -> uuid.UUID:
     """The key of a run's judgement; number 0 is the run's own."""
     return key("judgement", run_id, number)
+
+
+def pool_key(urls: Iterable[str], served_model: str | None) -> uuid.UUID:
+    """The key of the window that models share if they have these servers, and one name there."""
+    return key("pool", served_model or "", *sorted(set(urls)))
 
 
 def position(ordinal: int, offset: int = 0) -> int:

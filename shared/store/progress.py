@@ -68,6 +68,8 @@ class RunProgress:
 
     run_id: uuid.UUID
     name: str
+    owner: str | None
+    share: float
     state: str
     reason: str | None
     fingerprint: str
@@ -97,9 +99,12 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
     run = session.get_one(Run, run_id, populate_existing=True)
     stages = _stages(session, run_id)
     targets = targets_of(session, run_id)
+    job = JobSpec.model_validate(run.job)
     return RunProgress(
         run_id=run.id,
         name=run.name,
+        owner=job.owner,
+        share=job.share,
         state=run.state,
         reason=run.reason,
         fingerprint=run.fingerprint,
@@ -109,7 +114,7 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         types={task_type: _type(target, stages[task_type]) for task_type, target in targets.items()},
         models=_models(session, run_id),
         oldest_open_s=oldest_open_s(session, run_id),
-        budget=JobSpec.model_validate(run.job).budget,
+        budget=job.budget,
         spending=spending(session, run_id),
         endpoints=endpoint_views(session, run_id),
     )

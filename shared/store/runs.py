@@ -168,6 +168,12 @@ def is_running(session: Session, run_id: uuid.UUID) -> bool:
     return session.scalar(select(Run.id).where(Run.id == run_id, Run.state == RunState.RUNNING)) is not None
 
 
+def state_of(session: Session, run_id: uuid.UUID) -> RunState | None:
+    """Where a run stands; `None` if there is no such run."""
+    state = session.scalar(select(Run.state).where(Run.id == run_id))
+    return None if state is None else RunState(state)
+
+
 def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -> list[tuple[str, int]]:
     """How often each reason ended something of a run's task type, the most frequent first."""
     counts: Counter[str] = Counter()

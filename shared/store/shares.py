@@ -1,23 +1,43 @@
-"""How the workers share a model's window: no more calls under way in a run than its job allows.
+"""How runs and their workers share the window of a model's servers: no more calls under way than the jobs allow.
 
 Each worker tells how many calls it has use for, and gets a share, which it may never exceed. A share that is to
-become smaller does so as its calls end, and only then can it be given to another.
+become smaller does so as its calls end, and only then can it be given to another. Runs whose models are the same
+behind the same servers share one window, called a pool.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from shared.store.fair_division import divide_by_stage, divide_by_weight
 from shared.store.locks import lock
 from shared.store.session import seconds
 from shared.store.tables.work import ModelShare
 
 TOLERANCE = 8  # one part in so many of a window more than is fair is not passed on: it would be idle on its way
 EXPIRES_S = 15.0  # after which the share of a worker that does not renew it goes to others
+FORGOTTEN_S = 3600.0
+TURN_S = 10.0  # how long a slot that can't be divided is one run's
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker with calls of a run's model: at most `size` of them over all workers, from the window of `pool`.
+
+    While there are too few slots, runs get them in proportion to their `weight`.
+    """
+
+    run_id: uuid.UUID
+    model: str
+    worker: str
+    pool: uuid.UUID
+    size: int
+    weight: float = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,64 +48,107 @@ class Share:
     alone: bool
 
 
-def divide(size: int, wanted: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Divide `size` slots among workers, each of which wants some for each stage, the first stage first.
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """What a worker wants, by stage, and how many slots it has."""
 
-    The last stage is served first, since its work is nearest to an example; within a stage nobody gets more while
-    another who wants more has less.
-    """
-    given = dict.fromkeys(wanted, 0)
-    stages = max((len(each) for each in wanted.values()), default=0)
-    for stage in reversed(range(stages)):
-        left = size - sum(given.values())
-        asking = sorted((each[stage], worker) for worker, each in wanted.items())
-        for others, (count, worker) in zip(range(len(asking), 0, -1), asking, strict=True):
-            got = min(count, left // others)
-            given[worker] += got
-            left -= got
-    return given
+    run_id: uuid.UUID
+    model: str
+    worker: str
+    size: int
+    weight: float
+    wanted: Sequence[int]
+    slots: int
 
 
-def renew(
-    session: Session,
-    run_id: uuid.UUID,
-    model: str,
-    size: int,
-    *,
-    worker: str,
-    wanted: Sequence[int],
-    holding: int,
-    may_grow: bool = True,
-) -> Share:
-    """Tell what `worker` wants of a model's `size` slots, by stage, and learn what it may have.
+class Pool:
+    """A window and those who share it."""
+
+    def __init__(self, bids: Iterable[Bid]) -> None:
+        self._runs: defaultdict[uuid.UUID, defaultdict[str, list[Bid]]] = defaultdict(lambda: defaultdict(list))
+        for bid in bids:
+            self._runs[bid.run_id][bid.model].append(bid)
+
+    @property
+    def size(self) -> int:
+        """How many calls may be under way: as many as the one allows that allows most."""
+        return max(_limit(bids) for models in self._runs.values() for bids in models.values())
+
+    def allotted(self, run_id: uuid.UUID, model: str, turn: int) -> int:
+        """How many of them are due to a run's model: the runs share by weight, the models of one run alike."""
+        wanted = {run: {name: _wanted(bids) for name, bids in models.items()} for run, models in self._runs.items()}
+        totals = {run: sum(counts.values()) for run, counts in wanted.items()}
+        due = divide_by_weight(self.size, totals, {run: self._weight(run) for run in totals}, turn)
+        return divide_by_weight(due[run_id], wanted[run_id], dict.fromkeys(wanted[run_id], 1.0), turn)[model]
+
+    def _weight(self, run_id: uuid.UUID) -> float:
+        return max(bid.weight for bids in self._runs[run_id].values() for bid in bids)
+
+
+def _limit(bids: Sequence[Bid]) -> int:
+    return min(bid.size for bid in bids)  # they differ for a moment when the job was changed
+
+
+def _wanted(bids: Sequence[Bid]) -> int:
+    return min(_limit(bids), sum(sum(bid.wanted) for bid in bids))
+
+
+def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: int, may_grow: bool = True) -> Share:
+    """Tell what a worker wants of a model's slots, by stage, and learn what it may have.
 
     `holding` is the highest number of calls that it may have under way at this moment. A worker that could not
     renew for a while may not grow at once: others in its case must come back first. What workers want changes from
-    moment to moment, so one that has a little more than is fair keeps it, unless another has less than half.
+    moment to moment, so one that has a little more than is fair keeps it from the others of its run, unless one of
+    them has less than half.
     """
-    lock(session, "share", run_id, model)
-    others = session.execute(
-        select(ModelShare.worker, ModelShare.wanted, ModelShare.slots).where(
-            ModelShare.run_id == run_id,
-            ModelShare.model == model,
-            ModelShare.worker != worker,
-            ModelShare.expires_at > func.now(),
-        )
-    ).all()
-    fair = divide(size, {worker: wanted, **{name: theirs for name, theirs, _ in others}})
-    settled = all(2 * theirs >= fair[name] for name, _, theirs in others)
-    due = fair[worker]
-    if settled and holding - due <= size // TOLERANCE:
-        due = max(due, min(holding, sum(wanted)))
-    free = size - sum(slots for _, _, slots in others)
+    lock(session, "share", holder.pool)
+    others, turn = _others(session, holder)
+    fellows = [bid for bid in others if (bid.run_id, bid.model) == (holder.run_id, holder.model)]
+    own = Bid(holder.run_id, holder.model, holder.worker, holder.size, holder.weight, wanted, holding)
+    pool = Pool([own, *others])
+    allotted = pool.allotted(holder.run_id, holder.model, turn)
+    fair = divide_by_stage(allotted, {bid.worker: bid.wanted for bid in [own, *fellows]})
+    of_fellows = sum(bid.slots for bid in fellows)
+    due = fair[holder.worker]
+    if holding - due <= holder.size // TOLERANCE and all(2 * bid.slots >= fair[bid.worker] for bid in fellows):
+        due = max(due, min(holding, sum(wanted), allotted - of_fellows))
+    free = min(pool.size - sum(bid.slots for bid in others), holder.size - of_fellows)
     slots = max(holding, min(due, free)) if may_grow else holding
-    values = {"wanted": list(wanted), "slots": slots, "expires_at": func.now() + seconds(EXPIRES_S)}
-    row = insert(ModelShare).values(run_id=run_id, model=model, worker=worker, **values)
-    session.execute(row.on_conflict_do_update(index_elements=["run_id", "model", "worker"], set_=values))
+    _write(session, holder, wanted, slots)
     return Share(min(due, slots), alone=not others)
 
 
-def release(session: Session, run_id: uuid.UUID, model: str, worker: str) -> None:
+def _others(session: Session, holder: Holder) -> tuple[list[Bid], int]:
+    """Those who share the window with a worker, and whose turn it is."""
+    row = ModelShare
+    columns = (row.run_id, row.model, row.worker, row.size, row.weight, row.wanted, row.slots)
+    of_holder = (row.run_id == holder.run_id) & (row.model == holder.model) & (row.worker == holder.worker)
+    found = session.execute(select(*columns).where(row.pool == holder.pool, row.expires_at > func.now(), ~of_holder))
+    turn = session.scalars(select(func.floor(func.extract("epoch", func.now()) / TURN_S))).one()
+    return [Bid(*each) for each in found], int(turn)
+
+
+def _write(session: Session, holder: Holder, wanted: Sequence[int], slots: int) -> None:
+    place = {"run_id": holder.run_id, "model": holder.model, "worker": holder.worker}
+    values = {
+        "pool": holder.pool,
+        "size": holder.size,
+        "weight": holder.weight,
+        "wanted": list(wanted),
+        "slots": slots,
+        "expires_at": func.now() + seconds(EXPIRES_S),
+    }
+    row = insert(ModelShare).values(**place, **values)
+    session.execute(row.on_conflict_do_update(index_elements=list(place), set_=values))
+
+
+def forget_vanished(session: Session) -> None:
+    """Delete the shares of workers that are long gone."""
+    session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(FORGOTTEN_S)))
+
+
+def release(session: Session, holder: Holder) -> None:
     """Give a share back: the worker has no call of the model under way."""
-    of_worker = (ModelShare.run_id == run_id, ModelShare.model == model, ModelShare.worker == worker)
-    session.execute(delete(ModelShare).where(*of_worker))
+    row = ModelShare
+    of_holder = (row.run_id == holder.run_id, row.model == holder.model, row.worker == holder.worker)
+    session.execute(delete(row).where(*of_holder))

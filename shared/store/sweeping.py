@@ -3,12 +3,11 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from shared.store.session import seconds
 from shared.store.tables.runs import GOING_ON, Run, RunState
-from shared.store.tables.work import ModelShare, WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState
 
 
 def expire_leases(session: Session) -> int:
@@ -62,8 +61,7 @@ def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
 
 
 def drop_stragglers(session: Session) -> None:
-    """End the work that came back or was added just as its run ended; forget the shares of vanished workers."""
-    session.execute(delete(ModelShare).where(ModelShare.expires_at < func.now() - seconds(3600)))
+    """End the work that came back or was added just as its run ended."""
     _drop(session, WorkItem.run_id.in_(select(Run.id).where(Run.state.not_in(GOING_ON))))
 
 

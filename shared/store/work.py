@@ -269,11 +269,16 @@ def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uui
     return held
 
 
-def give_back(session: Session, claims: Collection[Claim]) -> None:
-    """Return work that was not begun; it can be claimed again at once."""
+def give_back(session: Session, claims: Collection[Claim], *, tried: bool = False) -> None:
+    """Return work that was not begun, or was `tried` and broken off; it can be claimed again at once."""
     session.execute(
         update(WorkItem)
         .where(*_held(claims))
-        .values(state=WorkState.READY, lease_token=None, lease_expires_at=None)
+        .values(
+            state=WorkState.READY,
+            lease_token=None,
+            lease_expires_at=None,
+            earlier_tries=WorkItem.earlier_tries + int(tried),
+        )
         .execution_options(synchronize_session=False)
     )

@@ -23,6 +23,8 @@ PROMPTS = {
 # A value other than the template's for each setting, and whether it can change which rows a run makes.
 SETTINGS: dict[str, tuple[Any, bool]] = {
     "name": ("other", False),
+    "owner": ("somebody", False),
+    "share": (3, False),
     "seed": (1, True),
     "seeds": ("other.jsonl", False),  # its content counts
     "prompts": ("other", False),

@@ -88,7 +88,8 @@ class WorkItem(Base):
 class ModelShare(Base):
     """How many calls of a model a worker may have under way in a run, and how many it has use for.
 
-    `wanted` counts by stage, in the stages' order. A row that is not renewed expires: its worker is gone.
+    All of a `pool` share one window; `size` is the run's own limit, `weight` its part. `wanted` counts by stage, in
+    the stages' order. A row that is not renewed expires: its worker is gone.
     """
 
     __tablename__ = "model_shares"
@@ -96,6 +97,9 @@ class ModelShare(Base):
     run_id: Mapped[RunId] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(Text, primary_key=True)
     worker: Mapped[str] = mapped_column(Text, primary_key=True)
+    pool: Mapped[uuid.UUID]
+    size: Mapped[int]
+    weight: Mapped[float]
     wanted: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     slots: Mapped[int]
     expires_at: Mapped[datetime]

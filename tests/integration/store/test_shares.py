@@ -1,14 +1,18 @@
-"""Workers that share a model's window never have more calls under way than it allows."""
+"""Workers and runs that share a model's window never have more calls under way than it allows."""
 
 import uuid
 
 import pytest
 from sqlalchemy import text, update
 
+from shared.job import ModelSpec
+from shared.store.keys import pool_key
 from shared.store.session import Sessions
-from shared.store.shares import Share, release, renew
+from shared.store.shares import Holder, Share, release, renew
 from shared.store.tables.work import ModelShare
 from tests.integration.store.planted import plant_run
+
+POOL = pool_key(["http://lm"], "a model")
 
 
 @pytest.fixture
@@ -20,8 +24,12 @@ def run_id(sessions: Sessions) -> uuid.UUID:
 def ask(
     sessions: Sessions, run_id: uuid.UUID, worker: str, wanted: int = 9, holding: int = 0, *, size: int = 4
 ) -> Share:
+    return ask_for(sessions, Holder(run_id, "base", worker, POOL, size), wanted, holding)
+
+
+def ask_for(sessions: Sessions, holder: Holder, wanted: int = 99, holding: int = 0) -> Share:
     with sessions.begin() as session:
-        return renew(session, run_id, "base", size, worker=worker, wanted=[wanted, 0, 0], holding=holding)
+        return renew(session, holder, wanted=[wanted, 0, 0], holding=holding)
 
 
 def test_one_worker_gets_the_whole_window(sessions: Sessions, run_id: uuid.UUID) -> None:
@@ -73,23 +81,24 @@ def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_
     with sessions.begin() as session:
         session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
     with sessions.begin() as session:
-        back = renew(session, run_id, "base", 4, worker="a", wanted=[9, 0, 0], holding=2, may_grow=False)
+        holder = Holder(run_id, "base", "a", POOL, 4)
+        back = renew(session, holder, wanted=[9, 0, 0], holding=2, may_grow=False)
     assert back.slots == 2
     assert ask(sessions, run_id, "b", holding=2).slots == 2
     assert ask(sessions, run_id, "a", holding=2).slots == 2
 
 
-def test_another_models_or_runs_share_takes_no_room(sessions: Sessions, run_id: uuid.UUID) -> None:
-    ask(sessions, plant_run(sessions, "another"), "a")
-    with sessions.begin() as session:
-        renew(session, run_id, "chat", 4, worker="a", wanted=[9, 0, 0], holding=0)
+def test_what_is_sent_to_other_servers_takes_no_room(sessions: Sessions, run_id: uuid.UUID) -> None:
+    elsewhere = pool_key(["http://elsewhere"], None)
+    for run, model in [(plant_run(sessions, "another"), "base"), (run_id, "chat")]:
+        ask_for(sessions, Holder(run, model, "a", elsewhere, 4))
     assert ask(sessions, run_id, "b") == Share(4, alone=True)
 
 
 def test_what_is_given_back_goes_to_others(sessions: Sessions, run_id: uuid.UUID) -> None:
     ask(sessions, run_id, "a")
     with sessions.begin() as session:
-        release(session, run_id, "base", "a")
+        release(session, Holder(run_id, "base", "a", POOL, 4))
     assert ask(sessions, run_id, "b") == Share(4, alone=True)
 
 
@@ -98,3 +107,78 @@ def test_a_share_that_is_not_renewed_goes_to_others(sessions: Sessions, run_id: 
     with sessions.begin() as session:
         session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
     assert ask(sessions, run_id, "b") == Share(4, alone=True)
+
+
+@pytest.fixture
+def other_run(sessions: Sessions) -> uuid.UUID:
+    """Another run without work."""
+    return plant_run(sessions, "other")
+
+
+def settle(sessions: Sessions, wanted: dict[Holder, int]) -> dict[Holder, int]:
+    """What each comes to have when all renew time and again, and their calls end between."""
+    slots = dict.fromkeys(wanted, 0)
+    for _ in range(4):
+        for holder, count in wanted.items():
+            slots[holder] = ask_for(sessions, holder, count, slots[holder]).slots
+    return slots
+
+
+def test_runs_share_a_window_by_weight_and_each_its_part_among_its_workers(
+    sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID
+) -> None:
+    heavy = [Holder(run_id, "base", worker, POOL, 16, 3) for worker in "ab"]
+    light = Holder(other_run, "writer", "a", POOL, 16, 1)
+    assert list(settle(sessions, dict.fromkeys([*heavy, light], 99)).values()) == [6, 6, 4]
+
+
+def test_a_run_gives_way_only_as_its_calls_end(sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID) -> None:
+    first, second = (Holder(run, "base", "a", POOL, 8) for run in (run_id, other_run))
+    assert ask_for(sessions, first).slots == 8
+    assert ask_for(sessions, second) == Share(0, alone=False)
+    assert ask_for(sessions, first, holding=8).slots == 4
+    assert ask_for(sessions, first, holding=6).slots == 4
+    assert ask_for(sessions, second).slots == 2
+    assert ask_for(sessions, first, holding=4).slots == 4
+    assert ask_for(sessions, second, holding=2).slots == 4
+
+
+def test_what_a_run_has_no_use_for_is_the_others(sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID) -> None:
+    modest, hungry = Holder(run_id, "base", "a", POOL, 16, 9), Holder(other_run, "base", "a", POOL, 16)
+    assert settle(sessions, {modest: 2, hungry: 99}) == {modest: 2, hungry: 14}
+    assert settle(sessions, {modest: 99, hungry: 99}) == {modest: 14, hungry: 2}
+
+
+def test_a_run_has_no_more_than_its_own_limit_and_the_pool_what_the_largest_allows(
+    sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID
+) -> None:
+    small, large = Holder(run_id, "base", "a", POOL, 4, 9), Holder(other_run, "base", "a", POOL, 16)
+    assert settle(sessions, {small: 99, large: 99}) == {small: 4, large: 12}
+
+
+def test_two_models_of_a_run_that_are_the_same_share_its_part(
+    sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID
+) -> None:
+    of_one = [Holder(run_id, model, "a", POOL, 8) for model in ("base", "chat")]
+    other = Holder(other_run, "base", "a", POOL, 8)
+    assert list(settle(sessions, dict.fromkeys([*of_one, other], 99)).values()) == [2, 2, 4]
+
+
+def test_a_run_that_wants_nothing_more_keeps_room_for_its_calls_under_way(
+    sessions: Sessions, run_id: uuid.UUID, other_run: uuid.UUID
+) -> None:
+    paused, other = (Holder(run, "base", "a", POOL, 8) for run in (run_id, other_run))
+    ask_for(sessions, paused)
+    assert ask_for(sessions, paused, wanted=0, holding=5).slots == 0
+    assert ask_for(sessions, other).slots == 3
+
+
+def test_a_pool_is_known_by_its_servers_in_any_order_and_by_what_they_serve() -> None:
+    def pool(endpoints: list[str], model: str | None = None) -> uuid.UUID:
+        content = {"protocol": "tgi", "kind": "vanilla", "endpoints": endpoints, "model": model}
+        spec = ModelSpec.model_validate(content)
+        return pool_key(spec.urls, spec.model)
+
+    both = pool(["http://a:80", "http://b:8080/v1"])
+    assert both == pool(["http://B:8080/v1/", "http://a/", "http://a"])
+    assert len({both, pool(["http://a"]), pool(["http://a"], "llama"), pool(["http://b:8080/v1"])}) == 4

@@ -15,12 +15,12 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store.gate import complete_target, count
-from shared.store.keys import key, position
+from shared.store.keys import key, pool_key, position
 from shared.store.loading import RunContext
 from shared.store.locks import held_by_one, lock
 from shared.store.records import completed_types
 from shared.store.runs import targets_of
-from shared.store.shares import renew
+from shared.store.shares import Holder, renew
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
@@ -177,9 +177,12 @@ def test_a_stream_without_room_leaves_its_thread_to_others(
 ) -> None:
     monkeypatch.setattr(streaming, "WAIT_FOR_ROOM_S", 1.0)
     models = {"base": {"max_in_flight": 1}}
-    run_id = begin(runtime, small_job(lm.url, models=models, targets={"output_only": 4}))
+    job = small_job(lm.url, models=models, targets={"output_only": 4})
+    run_id = begin(runtime, job)
     with runtime.sessions.begin() as session:
-        renew(session, run_id, "base", 1, worker="another", wanted=[1, 0, 0], holding=1)
+        spec = job.models["base"]
+        holder = Holder(run_id, "base", "another", pool_key(spec.urls, spec.model), spec.max_in_flight)
+        renew(session, holder, wanted=[1, 0, 0], holding=1)
     leaving = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS))
     leaving.start()
     leaving.join(15)  # a turn takes 30 s

@@ -136,7 +136,7 @@ def test_a_run_goes_on_without_what_made_workers_vanish(runtime: Runtime, lm: Fa
     assert rows(runtime, failed) == [(0, "crashed")]
 
 
-def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runtime) -> None:
+def test_the_calls_of_a_cancelled_run_are_broken_off_and_counted(runtime: Runtime) -> None:
     lm = HeldLM()
 
     def cancel() -> None:
@@ -150,9 +150,10 @@ def test_a_cancelled_run_keeps_its_records_and_what_was_under_way(runtime: Runti
         run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 2}}))
         while_calls_are_under_way(runtime, run_id, lm, cancel)
 
-    assert len(rows(runtime, select(Generation.response).where(Generation.response.is_not(None)))) == 2
+    assert rows(runtime, select(func.count(Generation.id))) == [0]
     reconcile(runtime)  # what was claimed ahead was given back
     assert work_in(runtime, run_id, WorkState.READY, WorkState.LEASED) == []
+    assert sum(each.earlier_tries for each in work_in(runtime, run_id, WorkState.DROPPED)) == 2
 
 
 def test_a_cancelled_run_is_left_without_ready_work_even_by_those_who_come_late(runtime: Runtime) -> None:
