@@ -11,6 +11,7 @@ from shared.errors import UserError
 from shared.job import JobSpec
 from shared.job_changes import changed_job
 from shared.queue.missing import add_missing_work
+from shared.store import budgets
 from shared.store.runs import RunFinishedError, find_run
 from shared.store.states import change_job, end_run, pause_run, resume_run
 from shared.store.tables.runs import RunState
@@ -29,6 +30,11 @@ class NotRunningError(UserError):
 
 class NotResumableError(UserError):
     """Run '{name}' is {state}; only a run that is paused, spent or failed can go on."""
+
+
+class StillSpentError(UserError):
+    """The budget of run '{name}' is spent: {spent}. Raise it as the run goes on, for example with
+    --set budget.generations=50000"""
 
 
 def pause(run: RunName) -> None:
@@ -55,6 +61,8 @@ def resume(
         was_paused = found.state == RunState.PAUSED
         if not resume_run(session, found.id):
             raise NotResumableError(name=found.name, state=found.state)
+        if spent := budgets.spent(session, found.id, job.budget):
+            raise StillSpentError(name=found.name, spent=spent)
         if not was_paused:
             add_missing_work(session, job, found.id)
         session.commit()

@@ -102,6 +102,16 @@ def test_a_running_run_is_not_resumed_and_its_job_stays(command: CommandLine, be
     assert json.loads(command("status", "small-1", "--json").out)["budget"]["tokens"] is None
 
 
+def test_a_run_goes_on_only_with_some_budget_left(command: CommandLine, begun: str, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO run_spending SELECT id, 'w', 9, 9 FROM runs")
+        connection.execute("UPDATE runs SET state = 'spent', finished_at = now()")
+    message = command.refused(2, "resume", "small-1", "--set", "budget.generations=9")
+    assert "The budget of run 'small-1' is spent: 9 of 9 generations" in message
+    assert json.loads(command("status", "small-1", "--json").out)["state"] == "spent"
+    assert command("resume", "small-1", "--set", "budget.generations=10").code == 0
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
