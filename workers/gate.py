@@ -62,7 +62,7 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
         foreseen = _foresee(runtime, context, task_type)
         with runtime.sessions.begin() as session:
             lock(session, "gate", context.run_id, task_type)
-            if not is_running(session, context.run_id):
+            if not is_running(session, context.run_id) or _is_closed(session, context, task_type):
                 return False
             # Whoever ends a proposal in the meantime comes here, too.
             gated = _gate(runtime, session, context, task_type, foreseen) if foreseen else 0
@@ -149,12 +149,17 @@ def _judge(record: Instruction, seen: _Foreseen, synced: SyncedIndex) -> None:
         synced.synced += 1
 
 
+def _is_closed(session: Session, context: RunContext, task_type: TaskType) -> bool:
+    """Whether the task type's target is met: what still comes of it is needed by nobody, and not judged any more."""
+    if targets_of(session, context.run_id)[task_type].completed_at is None:
+        return False
+    drop_ready_work(session, context.run_id, WorkItem.task_type == task_type, ~WorkItem.late)
+    return True
+
+
 def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType) -> int:
     """Close the task type if its target is met; otherwise propose as much as it still needs."""
     target = targets_of(session, context.run_id)[task_type]
-    if target.completed_at is not None:
-        drop_ready_work(session, context.run_id, WorkItem.task_type == task_type, ~WorkItem.late)
-        return 0
     if target.examples >= target.target:
         _conclude(session, context, target)
         return 0

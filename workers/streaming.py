@@ -201,7 +201,7 @@ class Stream:
 
     async def _refill(self, wanted: int) -> int:
         now = time.monotonic()
-        claims = await self._patiently(self._claim, wanted)
+        claims = await self._patiently(self._claim, wanted, self.lm.away)
         if claims:
             prepared = await self._patiently(self._prepare, claims)
             self._ready.extend((now, each) for each in prepared)
@@ -250,7 +250,8 @@ class Stream:
             self._writing = 0
             self.window.fill()
 
-    def _claim(self, count: int) -> list[Claim]:
+    def _claim(self, count: int, away: bool) -> list[Claim]:
+        """While its servers are away each call is a probe, which is not to cost the same work all its tries."""
         timeout_s = self.context.job.models[self.model].timeout_s
         with self.runtime.sessions.begin() as session:
             affordable = budgets.affordable(session, self.context.run_id, self.context.job.budget, count)
@@ -262,6 +263,7 @@ class Stream:
                 lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
                 suspect=not self._suspects,
+                least_tried=away,
             )
 
     def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:

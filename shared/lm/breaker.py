@@ -22,6 +22,7 @@ from shared.lm.health import CircuitState
 from shared.lm.limit import AdaptiveLimit
 
 FAULTS_IN_A_ROW = 3  # after which a server is taken to be away
+BROKEN_IN_A_ROW = 8  # answers that can't be used, which say as much: of a few the calls themselves may be the cause
 FIRST_WAIT_S = 1.0  # for how long it is then left alone; doubled each time, with jitter
 LONGEST_WAIT_S = 30.0
 
@@ -38,8 +39,9 @@ class Breaker:
     """One server's circuit and limit, as one process sees them.
 
     While the circuit is closed, `limit` calls may be under way. `FAULTS_IN_A_ROW` faults that say that the server is
-    away open it for a while; then it is half open, and lets one call through. If that is answered it closes, else it
-    opens for longer. Each change begins an era, and news of calls from an earlier era change it no more.
+    away, or `BROKEN_IN_A_ROW` broken answers with no good one between them, open it for a while; then it is half open,
+    and lets one call through. If that is answered it closes, else it opens for longer. Each change begins an era, and
+    news of calls from an earlier era change it no more.
 
     All times are `clock`'s, in seconds.
     """
@@ -68,6 +70,7 @@ class Breaker:
         self._openings = 0  # in a row
         self._era = 0
         self._faults = 0  # in a row, in this era
+        self._broken = 0  # answers, likewise
         self._probes = 0  # under way
 
     @property
@@ -114,7 +117,7 @@ class Breaker:
         else:
             self.limit.grow()
         self._alive(now)
-        self._end(trip, now, there=True)
+        self._end(trip, now)
 
     def failed(self, trip: Trip, error: LMError) -> None:
         """A call failed."""
@@ -124,7 +127,7 @@ class Breaker:
             self._alive(now)  # as good an answer as any
         else:
             self._failing(error, now)
-        self._end(trip, now, there=isinstance(error, BrokenAnswer | RefusedInput), away=away)
+        self._end(trip, now, error, away=away)
         if isinstance(error, Overloaded) and error.retry_after_s:
             self._leave_alone(min(error.retry_after_s, LONGEST_WAIT_S), now)
 
@@ -144,19 +147,21 @@ class Breaker:
         if self.failing_since is None:
             self.failing_since = now
 
-    def _end(self, trip: Trip, now: float, *, there: bool, away: bool = False) -> None:
+    def _end(self, trip: Trip, now: float, error: LMError | None = None, *, away: bool = False) -> None:
         self.in_flight -= 1
         if trip.era != self._era:
             return
-        if there:
-            self._faults = 0
+        if error is None or isinstance(error, RefusedInput):
+            self._faults = self._broken = 0
             if not self.closed:
                 self._close(now)
         elif not self.closed:
             self._open(now)
-        elif away:
-            self._faults += 1
-            if self._faults >= FAULTS_IN_A_ROW:
+        else:
+            broken = isinstance(error, BrokenAnswer)
+            self._broken += broken
+            self._faults = 0 if broken else self._faults + away
+            if self._faults >= FAULTS_IN_A_ROW or self._broken >= BROKEN_IN_A_ROW:
                 self._open(now)
 
     def _close(self, now: float) -> None:
@@ -178,4 +183,4 @@ class Breaker:
 
     def _begin_era(self) -> None:
         self._era += 1
-        self._faults = self._probes = 0
+        self._faults = self._broken = self._probes = 0

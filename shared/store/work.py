@@ -22,6 +22,7 @@ from shared.store.tables.work import SUSPECT, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
 _SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
+_TRIES: ColumnElement[int] = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +134,16 @@ def claim(
     lease_s: float,
     worker: str,
     suspect: bool = True,
+    least_tried: bool = False,
 ) -> list[Claim]:
-    """Take up to `count` pieces of work of a queue, the earliest first, for `lease_s` seconds.
+    """Take up to `count` pieces of work of a queue, the earliest (or `least_tried`) first, for `lease_s` seconds.
 
     At most one of them, and none unless `suspect`, may be what made its workers vanish before: what is held
     together is suspected together, so whoever holds one takes no other.
     """
-    sound = _to_claim("sound", run_id, queue, count, ~_SUSPECT)
-    suspected = _to_claim("suspected", run_id, queue, min(count, int(suspect)), _SUSPECT)
+    tries = (_TRIES,) if least_tried else ()
+    sound = _to_claim("sound", run_id, queue, count, ~_SUSPECT, *tries)
+    suspected = _to_claim("suspected", run_id, queue, min(count, int(suspect)), _SUSPECT, *tries)
     token = uuid.uuid4()
     rows = session.execute(
         update(WorkItem)
@@ -157,11 +160,13 @@ def claim(
     return sorted((_claim(row, token) for row in rows), key=lambda held: (held.position, held.task_type))
 
 
-def _to_claim(name: str, run_id: uuid.UUID, queue: str, count: int, which: ColumnElement[bool]) -> CTE:
+def _to_claim(
+    name: str, run_id: uuid.UUID, queue: str, count: int, which: ColumnElement[bool], *first_by: ColumnElement[int]
+) -> CTE:
     return (
         select(WorkItem.id)
         .where(*_claimable(run_id), WorkItem.queue == queue, which)
-        .order_by(WorkItem.position, WorkItem.task_type)
+        .order_by(*first_by, WorkItem.position, WorkItem.task_type)
         .limit(count)
         .with_for_update(of=WorkItem, skip_locked=True)
         .cte(name)

@@ -13,7 +13,18 @@ from shared.store.states import end_run
 from shared.store.sweeping import DueWork, drop_stragglers, due_queues, expire_leases
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
-from shared.store.work import Claim, Failure, Postponement, add_work, count_due, fail, finish, give_back, postpone
+from shared.store.work import (
+    Claim,
+    Failure,
+    Postponement,
+    add_work,
+    claim,
+    count_due,
+    fail,
+    finish,
+    give_back,
+    postpone,
+)
 from tests.integration.store.planted import (
     end,
     item,
@@ -103,6 +114,18 @@ def test_nothing_is_claimed_before_it_is_due(sessions: Sessions, run_id: uuid.UU
     with sessions.begin() as session:
         postpone(session, [Postponement(claimed, "overloaded", "no room", "overloads", 3600)])
     assert ordinals(take(sessions, run_id, 9)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("counter", ["failures", "timeouts", "overloads"])
+def test_what_was_tried_least_is_claimed_first_when_asked_for(
+    sessions: Sessions, run_id: uuid.UUID, counter: str
+) -> None:
+    for claimed in take(sessions, run_id, 2):
+        with sessions.begin() as session:
+            postpone(session, [Postponement(claimed, "unreachable", "nobody there", counter, 0)])
+    with sessions.begin() as session:
+        claims = claim(session, run_id, names.INSTRUCTIONS, count=4, lease_s=60, worker="w", least_tried=True)
+        assert sorted(ordinals(claims)) == [0, 2, 3, 4]
 
 
 def test_work_finished_is_done_for_good(sessions: Sessions, run_id: uuid.UUID) -> None:

@@ -4,10 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
+import pytest
 from sqlalchemy import func, select
 
 from shared.lm import breaker
+from shared.lm.fake import FakeFault, FakeServer
+from shared.lm.fake_protocols import FakeAnswer, FakeRequest
+from shared.lm.fake_responder import respond as plausible
 from shared.lm.health import CircuitState
 from shared.queue import names
 from shared.store.endpoints import endpoint_views, failing_models
@@ -64,3 +69,21 @@ def test_a_run_goes_on_with_the_server_that_is_left(runtime: Runtime) -> None:
         assert views["base", server.url].answered_at is not None
         with runtime.sessions() as session:
             assert failing_models(session, run_id) == {}
+
+
+def test_a_server_that_answers_nonsense_for_a_while_costs_no_work_all_its_tries(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "LONGEST_WAIT_S", 0.05)
+    broken = count(1)
+    failures = breaker.BROKEN_IN_A_ROW + 6
+
+    def respond(request: FakeRequest) -> FakeAnswer | FakeFault:
+        return FakeFault(status=500) if next(broken) <= failures else plausible(request)
+
+    retry = {"backoff_s": 0.001, "failures": 3}
+    with FakeServer(respond) as server:
+        run_id = begin(runtime, small_job(server.url, targets={"output_only": 6}, retry=retry))
+        assert drive(runtime, run_id).state == RunState.COMPLETED
+    assert next(broken) > failures
+    assert work_in(runtime, run_id, WorkState.FAILED) == []
