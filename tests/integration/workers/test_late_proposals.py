@@ -27,7 +27,7 @@ def test_a_proposal_that_comes_after_its_types_last_example_is_not_judged(runtim
         run_id = begin(runtime, small_job(server.url, targets={"output_only": 1, "input_output": 12}))
         held = partial(claim_first, runtime, run_id, TaskType.OUTPUT_ONLY)
         with runtime.sessions.begin() as session:
-            postpone(session, [Postponement(held(), "broken_answer", "500", "failures", 0)])
+            postpone(session, [Postponement(held(), "overloaded", "429", "overloads", 0)])
         late = held()
         while not is_complete(runtime, run_id, TaskType.OUTPUT_ONLY):
             one_round(runtime, run_id)
@@ -38,7 +38,8 @@ def test_a_proposal_that_comes_after_its_types_last_example_is_not_judged(runtim
             (prepared,) = instruction_generator.STAGE.prepare(session, context, [late])
         answer = runtime.loop.run(runtime.model(context, "base").generate(prepared.call))
         save(runtime, context, instruction_generator.STAGE, [Outcome(prepared, answer, 0.1)], Random(0))
-            assert drive(runtime, run_id).state == RunState.COMPLETED
+        assert late.id in {each.id for each in work_in(runtime, run_id, WorkState.DONE)}
+        assert drive(runtime, run_id).state == RunState.COMPLETED
     of_late = (Instruction.run_id == run_id, Instruction.generation_id == prepared.generation_id)
     assert rows(runtime, select(Instruction).where(*of_late)) == []
     with runtime.sessions() as session:
