@@ -24,11 +24,12 @@ from workers.stages import save
 def test_a_proposal_that_comes_after_its_types_last_example_is_not_judged(runtime: Runtime) -> None:
     """It failed once, so that the gate passed it over, and is answered just after its type was complete."""
     with FakeServer() as server:
-        run_id = begin(runtime, small_job(server.url, targets={"output_only": 1, "input_output": 12}))
+        run_id = begin(runtime, small_job(server.url, targets={"output_only": 1, "input_output": 1}))
         held = partial(claim_first, runtime, run_id, TaskType.OUTPUT_ONLY)
         with runtime.sessions.begin() as session:
             postpone(session, [Postponement(held(), "overloaded", "429", "overloads", 0)])
         late = held()
+        other = claim_first(runtime, run_id, TaskType.INPUT_OUTPUT)  # the gate waits for it, so the run goes on
         while not is_complete(runtime, run_id, TaskType.OUTPUT_ONLY):
             one_round(runtime, run_id)
 
@@ -39,6 +40,8 @@ def test_a_proposal_that_comes_after_its_types_last_example_is_not_judged(runtim
         answer = runtime.loop.run(runtime.model(context, "base").generate(prepared.call))
         save(runtime, context, instruction_generator.STAGE, [Outcome(prepared, answer, 0.1)], Random(0))
         assert late.id in {each.id for each in work_in(runtime, run_id, WorkState.DONE)}
+        with runtime.sessions.begin() as session:
+            give_back(session, [other])
         assert drive(runtime, run_id).state == RunState.COMPLETED
     of_late = (Instruction.run_id == run_id, Instruction.generation_id == prepared.generation_id)
     assert rows(runtime, select(Instruction).where(*of_late)) == []
