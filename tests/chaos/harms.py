@@ -23,6 +23,19 @@ def kill_workers(world: World, every_s: float = 2.0, *among: Worker) -> Schedule
         yield every_s
 
 
+def freeze_workers(world: World, every_s: float = 4.0, frozen_s: float = 9.0) -> Schedule:
+    """A worker stands still until others have taken its work over, and then goes on as if nothing had been."""
+    while True:
+        yield every_s
+        if alive := world.workers.alive():
+            pid = world.chance.choice(alive).child.pid
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                yield frozen_s
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+
 def wipe_broker(world: World, every_s: float = 3.0) -> Schedule:
     """FLUSHALL, time and again."""
     while True:
@@ -97,6 +110,16 @@ def harm_answers(world: World, **rates: float) -> Schedule:
         lm.faults(**rates)
     while True:
         yield 60.0
+
+
+def break_all_answers(world: World, after_s: float = 8.0, broken_s: float = 25.0) -> Schedule:
+    """Every server answers nothing but 500 for a while."""
+    yield after_s
+    for lm in world.all_lms():
+        lm.faults(**{"500": 1.0})
+    yield broken_s
+    for lm in world.all_lms():
+        lm.faults()
 
 
 def freeze_an_lm(world: World, every_s: float = 8.0, frozen_s: float = 6.0) -> Schedule:

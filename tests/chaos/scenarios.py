@@ -82,6 +82,7 @@ TWO_OF_EACH = dict.fromkeys(MODELS, 2)
 
 SCENARIOS = {
     "workers_killed": Scenario(lambda world: [harms.kill_workers(world)]),
+    "workers_frozen": Scenario(lambda world: [harms.freeze_workers(world)]),
     "reconcilers_killed": Scenario(_killed_reconcilers, with_reconcilers),
     "broker_wiped": Scenario(lambda world: [harms.wipe_broker(world)]),
     "broker_restarted": Scenario(lambda world: [harms.restart_broker(world)]),
@@ -92,6 +93,7 @@ SCENARIOS = {
     "connections_cut": Scenario(lambda world: [harms.cut_connections(world)]),
     **{f"answers_{kind}": _answers(**{kind: 0.3}) for kind in ("429", "503", "500", "422", "dropped", "half")},
     **{f"answers_{kind}": _answers(**{kind: 0.3}) for kind in ("nonsense", "truncated", "hang")},
+    "lms_broken": Scenario(lambda world: [harms.break_all_answers(world)]),
     "lm_hangs": Scenario(lambda world: [harms.freeze_an_lm(world)], endpoints=TWO_OF_EACH),
     "lm_lost": Scenario(lambda world: [harms.lose_an_lm(world)], endpoints=TWO_OF_EACH),
     "workers_stopped": Scenario(lambda world: [harms.stop_all_workers(world)]),
