@@ -40,7 +40,7 @@ def wipe_broker(world: World, every_s: float = 3.0) -> Schedule:
     """FLUSHALL, time and again."""
     while True:
         yield every_s
-        with suppress(redis.ConnectionError), redis.Redis.from_url(world.valkey.url) as client:
+        with suppress(redis.ConnectionError, redis.TimeoutError), redis.Redis.from_url(world.valkey.url) as client:
             client.flushall()
 
 
