@@ -33,7 +33,8 @@ def freeze_workers(world: World, every_s: float = 4.0, frozen_s: float = 9.0) ->
             try:
                 yield frozen_s
             finally:
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # another harm has killed it
+                    os.kill(pid, signal.SIGCONT)
 
 
 def wipe_broker(world: World, every_s: float = 3.0) -> Schedule:
