@@ -13,7 +13,9 @@ from shared.store import gate, records, work
 from shared.store.copying import insert_rows
 from shared.store.judgements import example_row, usable, verdict_row
 from shared.store.loading import RunContext
+from shared.store.runs import is_going_on
 from shared.store.session import cause, passes
+from shared.store.states import mark_beyond_targets
 from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
 from workers.gate import advance
@@ -42,6 +44,7 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
                 count=PAGE,
                 lease_s=LEASE_S + runtime.lease_slack_s,
                 worker=runtime.worker,
+                revision=context.revision,
             )
         if not claims:
             return
@@ -86,6 +89,8 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
             if verdict.state == RecordState.ACCEPTED
         ]
         insert_rows(session, examples)
+        if not is_going_on(session, context.run_id):
+            mark_beyond_targets(session, context.run_id)
         gate.count_each(
             session,
             context.run_id,

@@ -142,7 +142,7 @@ class Runtime:
                 size=spec.max_in_flight,
                 weight=context.job.share,
             )
-            self._windows[key] = CallWindow(self.sessions, holder, self.model(context, name))
+            self._windows[key] = CallWindow(self.sessions, holder, context.revision, self.model(context, name))
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:

@@ -262,6 +262,7 @@ class Stream:
                 count=affordable,
                 lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
+                revision=self.context.revision,
                 suspect=not self._suspects,
                 least_tried=away,
             )

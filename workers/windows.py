@@ -18,6 +18,7 @@ from shared.lm.health import EndpointHealth
 from shared.lm.protocol import LanguageModel
 from shared.method.tasks import LM_STAGES, Stage
 from shared.store import endpoints, shares, work
+from shared.store.loading import revision_of
 from shared.store.runs import state_of
 from shared.store.session import Sessions
 from shared.store.tables.runs import RunState
@@ -70,11 +71,12 @@ class CallWindow:
 
     sessions: Sessions
     holder: shares.Holder
+    revision: int  # of the run's job
     lm: LanguageModel
     slots: int = 0
     in_flight: int = 0
     latency_s: float = 0.0  # of a call, as it is of late
-    over: bool = False  # whether the run is not running: no more calls for it
+    over: bool = False  # whether the run is not running, or with another job: no more calls for it
     _alone: bool = True  # whether no other worker wants some of the window
     _reports: HealthReports = field(default_factory=HealthReports)
     _callers: list[Caller] = field(default_factory=list)
@@ -108,6 +110,8 @@ class CallWindow:
 
     def join(self, caller: Caller) -> None:
         """Have a stream's calls sent from now on."""
+        if not self._callers:
+            self.over = False  # what it knows of the run is old
         self._callers.append(caller)
         self._callers.sort(key=lambda each: LM_STAGES.index(each.stage_name), reverse=True)  # nearest to the end first
         if self._renewing is None:
@@ -192,6 +196,8 @@ class CallWindow:
         holder, wanted = self.holder, dict.fromkeys(LM_STAGES, 0)
         with self.sessions.begin() as session:
             state = state_of(session, holder.run_id)
+            if state is RunState.RUNNING and revision_of(session, holder.run_id) != self.revision:
+                state = None  # another job's calls are not ours to make
             if state is RunState.RUNNING:
                 endpoints.report(session, holder.run_id, holder.model, holder.worker, news)
                 for stage, queue, count in held:

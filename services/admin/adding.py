@@ -19,6 +19,7 @@ from shared.job import JobSpec
 from shared.job_changes import with_voice
 from shared.queue.late_voices import add_voice
 from shared.store.runs import find_run
+from shared.store.states import hold_run
 from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
 
@@ -31,6 +32,10 @@ class NotAddableError(UserError):
 
 class StillUnderWayError(WorldError):
     """Run '{name}' is paused, but {count} of its calls are still under way. Try again when they have ended."""
+
+
+class ChangedMeanwhileError(WorldError):
+    """Somebody changed, resumed or ended run '{name}' while its new job was looked at. Try again."""
 
 
 class SeedsDifferError(UserError):
@@ -64,6 +69,7 @@ def add_output(
         if not no_check:
             check_models(job.model_copy(update={"models": {model: job.models[model]}}))
         broker = open_broker()
+        _hold_as_it_was(session, found)
         asked = add_voice(session, found, job, plan.fingerprint, plan.templates)
         state = found.state
         session.commit()
@@ -85,6 +91,15 @@ def _wait_until_idle(session: Session, run: Run) -> None:
         if time.monotonic() > until:
             raise StillUnderWayError(name=run.name, count=count)
         time.sleep(0.5)
+
+
+def _hold_as_it_was(session: Session, run: Run) -> None:
+    """Nobody has touched the run while its new job was looked at, and nobody does until it is written."""
+    seen = (run.revision, run.state)
+    hold_run(session, run.id)
+    session.refresh(run)
+    if (run.revision, run.state) != seen:
+        raise ChangedMeanwhileError(name=run.name)
 
 
 def _plan(run: Run, before: JobSpec, job: JobSpec) -> Plan:

@@ -12,6 +12,7 @@ from services.admin.runs import RunName
 from shared.errors import UserError
 from shared.store.dead import DeadWork, dead_work, put_back
 from shared.store.runs import find_run
+from shared.store.states import hold_run
 from shared.store.tables.runs import GOING_ON, RunState
 
 LONGEST = 60  # characters of a text in the table
@@ -62,16 +63,20 @@ def retry_dead(
     """Put back what a run has given up, so that it is tried anew."""
     with open_session() as session:
         found = find_run(session, run)
-        if found.state not in GOING_ON:
-            over = found.state in (RunState.COMPLETED, RunState.CANCELLED)
+        state = hold_run(session, found.id)
+        if state not in GOING_ON:
+            over = state in (RunState.COMPLETED, RunState.CANCELLED)
             mend = "It has ended for good." if over else f"Have it go on: ensemble-instruct resume {found.name}"
-            raise DeadNotNeededError(name=found.name, state=found.state, mend=mend)
-        if unknown := set(ids or ()) - {item.id for item in dead_work(session, found.id)}:
+            raise DeadNotNeededError(name=found.name, state=state, mend=mend)
+        known = {item.id for item in dead_work(session, found.id)}
+        if unknown := set(ids or ()) - known:
             raise NotDeadError(name=found.name, ids=", ".join(map(str, sorted(unknown))))
         result = put_back(session, found.id, ids or None)
         session.commit()
     pieces = "piece" if result.count == 1 else "pieces"
     say(f"{result.count} {pieces} of work will be tried anew: ensemble-instruct watch {found.name}")
+    if kept := len(ids or known) - result.count:
+        say(f"{kept} stay as they are: their task type has all its examples")
     if result.late:
         say(f"{result.late} of them are outputs that come after the verdict; a further judgement will see them")
 

@@ -13,7 +13,7 @@ from shared.job_changes import changed_job
 from shared.queue.missing import add_missing_work
 from shared.store import budgets
 from shared.store.runs import RunFinishedError, find_run
-from shared.store.states import change_job, end_run, pause_run, resume_run
+from shared.store.states import change_job, end_run, hold_run, pause_run, resume_run
 from shared.store.tables.runs import RunState
 
 Changes = Annotated[
@@ -54,6 +54,8 @@ def resume(
     """Have a run go on that is paused, has spent its budget, or has failed."""
     with open_session() as session:
         found = find_run(session, run)
+        hold_run(session, found.id)
+        session.refresh(found)
         job = JobSpec.model_validate(found.job)
         if changes:
             job = changed_job(job, changes)

@@ -43,10 +43,10 @@ def propose(session: Session, job: JobSpec, target: RunTarget) -> int:
         )
         for ordinal in range(target.proposed, target.proposed + added)
     ]
-    add_work(session, work)
-    if work:
-        count(session, target.run_id, task_type, proposed=added)
-    return added
+    new = add_work(session, work)
+    if new:
+        count(session, target.run_id, task_type, proposed=new)
+    return new
 
 
 def instance_work(job: JobSpec, instruction: Instruction) -> NewWork:

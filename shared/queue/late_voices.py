@@ -7,7 +7,7 @@ verdict, which stands; a further judgement takes them into account.
 import uuid
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.job import JobSpec, Voice
@@ -17,7 +17,8 @@ from shared.queue import names
 from shared.store.arrays import any_of
 from shared.store.runs import write_models, write_templates
 from shared.store.tables.records import Instance, Instruction, RecordState
-from shared.store.tables.runs import Run, RunState
+from shared.store.tables.runs import Run, RunState, RunTarget
+from shared.store.tables.work import WorkItem
 from shared.store.work import NewWork, add_work
 
 PAGE = 1000
@@ -41,7 +42,7 @@ def _ask(session: Session, run_id: uuid.UUID, voice: Voice) -> int:
     last, asked = uuid.UUID(int=0), 0
     while True:
         page = session.execute(
-            select(Instance.id, Instance.task_type, Instruction.position, Instance.pending_outputs)
+            select(Instance.id, Instance.task_type, Instruction.position, _is_decided().label("decided"))
             .join(Instruction, Instruction.id == Instance.instruction_id)
             .where(Instance.run_id == run_id, Instance.state == RecordState.ACCEPTED, Instance.id > last)
             .order_by(Instance.id)
@@ -62,9 +63,9 @@ def _ask(session: Session, run_id: uuid.UUID, voice: Voice) -> int:
                     model=voice.model,
                     voice=voice.label,
                     instance_id=id,
-                    late=pending == 0,
+                    late=decided,
                 )
-                for id, task_type, position, pending in page
+                for id, task_type, position, decided in page
             ],
         )
         session.execute(
@@ -73,3 +74,10 @@ def _ask(session: Session, run_id: uuid.UUID, voice: Voice) -> int:
             .values(pending_outputs=Instance.pending_outputs + 1)
             .execution_options(synchronize_session=False)
         )
+
+
+def _is_decided() -> ColumnElement[bool]:
+    """Whether an instance waits for no output any more: its verdict is planned, or its task type is complete."""
+    verdict = (WorkItem.instance_id == Instance.id) & (WorkItem.stage == Stage.CONSENSUS)
+    of_type = (RunTarget.run_id == Instance.run_id) & (RunTarget.task_type == Instance.task_type)
+    return exists().where(verdict) | exists().where(of_type, RunTarget.completed_at.is_not(None))

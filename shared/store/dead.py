@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from shared.method.tasks import Stage, TaskType
 from shared.store.arrays import any_of
@@ -15,7 +15,7 @@ from shared.store.gate import count
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Candidate, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunTarget
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import TRIES, WorkItem, WorkState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,11 @@ class PutBack:
 
 
 def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | None = None) -> PutBack:
-    """Have a run's dead work tried anew, all of it or the pieces named; its task type must not be complete.
+    """Have a run's dead work tried anew, all of it or the pieces named, but none of a complete type unless it is late.
 
-    What stood for a record that could not be made goes, and counters that took it for ended go back. Who still
-    holds an older lease can't write for it. A verdict stands, though an output may come late.
+    Its caller holds the run (`states.hold_run`), so that no type is completed meanwhile. What stood for a record that
+    could not be made goes, and counters that took it for ended go back. Who still holds an older lease can't write for
+    it. A verdict stands, though an output may come late.
     """
     open_types = select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_(None))
     dead = [WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED]
@@ -78,7 +79,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
         dead.append(WorkItem.id == any_of(ids))
     items = session.scalars(
         select(WorkItem)
-        .where(*dead, WorkItem.task_type.in_(open_types.scalar_subquery()))
+        .where(*dead, WorkItem.late | WorkItem.task_type.in_(open_types.scalar_subquery()))
         .order_by(WorkItem.id)
         .with_for_update()
     ).all()
@@ -91,8 +92,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
             ready_at=func.now(),
             finished_at=None,
             gated=False,
-            earlier_tries=WorkItem.earlier_tries
-            + (WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes),
+            earlier_tries=TRIES,
             **dict.fromkeys(("failures", "timeouts", "overloads", "crashes"), 0),
         )
         .execution_options(synchronize_session=False)
@@ -128,6 +128,8 @@ def _forget_candidates(session: Session, work_ids: Sequence[uuid.UUID]) -> None:
         .group_by(WorkItem.instance_id)
         .subquery()
     )
+    in_order = select(Instance.id).join(awaited, awaited.c.instance_id == Instance.id).order_by(Instance.id)
+    session.execute(in_order.with_for_update(key_share=True, of=Instance))
     session.execute(
         update(Instance)
         .where(Instance.id == awaited.c.instance_id)
@@ -142,7 +144,8 @@ def _count_down(session: Session, run_id: uuid.UUID, counter: str, items: Sequen
 
 
 def _make_late(session: Session, run_id: uuid.UUID, items: Sequence[WorkItem]) -> int:
-    judged = select(Verdict.instance_id).where(Verdict.judgement_id == judgement_key(run_id))
+    judging = aliased(WorkItem)
+    judged = select(judging.instance_id).where(judging.run_id == run_id, judging.stage == Stage.CONSENSUS)
     made = session.scalars(
         update(WorkItem)
         .where(WorkItem.id == any_of(item.id for item in items), WorkItem.stage == Stage.OUTPUT)

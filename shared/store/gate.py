@@ -12,7 +12,7 @@ from shared.store.arrays import any_of
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunTarget
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import TRIES, WorkItem, WorkState
 
 OPEN = (WorkState.READY, WorkState.LEASED)
 PAGE = 10_000  # rows
@@ -41,8 +41,7 @@ def proposals_in_turn(session: Session, run_id: uuid.UUID, task_type: TaskType, 
         WorkItem.stage == Stage.INSTRUCTION,
         ~WorkItem.gated,
     )
-    tried = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes + WorkItem.earlier_tries
-    first_open = select(func.min(WorkItem.position)).where(*ungated, WorkItem.state.in_(OPEN), tried == 0)
+    first_open = select(func.min(WorkItem.position)).where(*ungated, WorkItem.state.in_(OPEN), TRIES == 0)
     rows = session.execute(
         select(WorkItem.id, WorkItem.position, Generation.id, Generation.response, Generation.finish_reason)
         .outerjoin(Generation, (Generation.work_item_id == WorkItem.id) & Generation.response.is_not(None))

@@ -1,10 +1,13 @@
 """Postgres advisory locks, named by what they guard."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+
+STANDSTILL_S = 15
 
 
 def lock(session: Session, *name: object) -> None:
@@ -20,17 +23,21 @@ def try_lock(session: Session, *name: object) -> bool:
 
 @contextmanager
 def held_by_one(engine: Engine, *name: object) -> Iterator[bool]:
-    """Whether this process got the lock of this name, for as long as the block lasts."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        parameters = {"name": _join(name)}
-        got = connection.execute(
-            text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), parameters
-        ).scalar_one()
+    """Whether this process got the lock of this name, for as long as the block lasts.
+
+    After `STANDSTILL_S` it may pass to another all the same: a process that stands still must not keep it for ever.
+    """
+    with engine.connect() as connection:
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{STANDSTILL_S}s'"))
+        statement = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+        got = bool(connection.execute(statement, {"name": _join(name)}).scalar_one())
+        if not got:
+            connection.rollback()  # idle in no transaction, however long the block lasts
         try:
-            yield bool(got)
+            yield got
         finally:
-            if got:
-                connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), parameters)
+            with suppress(SQLAlchemyError):  # Postgres has ended a transaction that lasted too long
+                connection.rollback()
 
 
 def _join(name: tuple[object, ...]) -> str:

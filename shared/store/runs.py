@@ -1,4 +1,4 @@
-"""Runs: begin one, find one, end one."""
+"""Runs: begin one, find one, see how it stands."""
 
 import uuid
 from collections import Counter
@@ -17,7 +17,7 @@ from shared.method.tasks import SeedTask, Stage, TaskType
 from shared.store.judgements import judgement_row
 from shared.store.keys import judgement_key, key
 from shared.store.tables.records import Instance, Instruction, Verdict
-from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed, RunState, RunTarget
+from shared.store.tables.runs import GOING_ON, Model, Run, RunPrompt, RunSeed, RunState, RunTarget
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
 from shared.store.tables.work import WorkItem, WorkState
@@ -166,6 +166,11 @@ def running_ids(session: Session) -> Sequence[uuid.UUID]:
 def is_running(session: Session, run_id: uuid.UUID) -> bool:
     """Whether a run is worked on."""
     return session.scalar(select(Run.id).where(Run.id == run_id, Run.state == RunState.RUNNING)) is not None
+
+
+def is_going_on(session: Session, run_id: uuid.UUID) -> bool:
+    """Whether a run has not ended."""
+    return session.scalar(select(Run.id).where(Run.id == run_id, Run.state.in_(GOING_ON))) is not None
 
 
 def state_of(session: Session, run_id: uuid.UUID) -> RunState | None:

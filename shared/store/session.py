@@ -15,6 +15,9 @@ Sessions = sessionmaker[Session]
 
 LOCK_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+LONGEST_SILENCE_S = 30  # of a network, before either side takes the other to be gone
+KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+_KEPT_ALIVE = " ".join(f"-c tcp_{name}={value}" for name, value in KEEPALIVES.items())  # the server's side of it
 _PASSING = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
@@ -55,7 +58,9 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         connect_args={
             "connect_timeout": 10,
             "application_name": "ensemble-instruct",
-            "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} "
+            **KEEPALIVES,
+            "tcp_user_timeout": 1000 * LONGEST_SILENCE_S,
+            "options": f"{_KEPT_ALIVE} -c lock_timeout={LOCK_TIMEOUT_MS} "
             f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}",
         },
     )

@@ -6,7 +6,9 @@ from sqlalchemy import ColumnElement, Float, case, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.job import JobSpec
+from shared.method.tasks import TaskType
 from shared.store.gate import last_wanted_position, mark_surplus
+from shared.store.locks import lock
 from shared.store.runs import targets_of
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.runs import GOING_ON, Run, RunState, RunTarget
@@ -46,11 +48,25 @@ def end_run(session: Session, run_id: uuid.UUID, state: RunState, reason: str) -
     if ended is None:
         return False
     drop_ready_work(session, run_id)
+    mark_beyond_targets(session, run_id)
+    return True
+
+
+def mark_beyond_targets(session: Session, run_id: uuid.UUID) -> None:
+    """Mark what an ended run's types have made beyond their targets as surplus, verdicts of this moment included."""
+    of_run = select(RunTarget.task_type).where(RunTarget.run_id == run_id)
+    session.execute(of_run.order_by(RunTarget.task_type).with_for_update())  # whoever writes examples holds these
     for task_type, target in targets_of(session, run_id).items():
         last = last_wanted_position(session, run_id, task_type, target.target)
         if last is not None:
             mark_surplus(session, run_id, task_type, last)
-    return True
+
+
+def hold_run(session: Session, run_id: uuid.UUID) -> RunState:
+    """Have the run's gates, and whoever would change or end it, wait until the transaction ends; returns its state."""
+    for task_type in sorted(TaskType):
+        lock(session, "gate", run_id, task_type)
+    return RunState(session.scalars(select(Run.state).where(Run.id == run_id).with_for_update()).one())
 
 
 def change_job(session: Session, run_id: uuid.UUID, job: JobSpec) -> None:
@@ -79,6 +95,7 @@ def resume_run(session: Session, run_id: uuid.UUID) -> bool:
         .where(
             WorkItem.run_id == run_id,
             WorkItem.state == WorkState.DROPPED,
+            ~WorkItem.gated,
             WorkItem.late | WorkItem.task_type.in_(going_on.scalar_subquery()),
         )
         .values(state=WorkState.READY, ready_at=func.now(), finished_at=None)

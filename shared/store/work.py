@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import CTE, Boolean, ColumnElement, Row, func, literal_column, select, text, update
+from sqlalchemy import CTE, Boolean, ColumnElement, Row, func, literal, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
@@ -18,11 +18,10 @@ from shared.store.arrays import any_of
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import SUSPECT, WorkItem, WorkState
+from shared.store.tables.work import SUSPECT, TRIES, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
 _SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
-_TRIES: ColumnElement[int] = WorkItem.failures + WorkItem.timeouts + WorkItem.overloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ _ADD = text("""
       instruction_id uuid, instance_id uuid, late boolean
     )
     JOIN runs ON runs.id = new.run_id AND runs.state IN ('running', 'paused')
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING work_items.id
 """)
 _COLUMNS = (
     *("id", "run_id", "stage", "task_type", "queue", "model", "voice", "position"),
@@ -118,11 +117,15 @@ _COLUMNS = (
 )
 
 
-def add_work(session: Session, work: Sequence[NewWork]) -> None:
-    """Plan work; what is planned already stays as it is, and a run that has ended gets none."""
-    if work:
-        rows = [{column: getattr(item, column) for column in _COLUMNS} for item in work]
-        session.execute(_ADD, {"rows": orjson.dumps(rows).decode()})
+def add_work(session: Session, work: Sequence[NewWork]) -> int:
+    """Plan work; what is planned already stays as it is, and a run that has ended gets none.
+
+    Returns how much is new.
+    """
+    if not work:
+        return 0
+    rows = [{column: getattr(item, column) for column in _COLUMNS} for item in work]
+    return len(session.execute(_ADD, {"rows": orjson.dumps(rows).decode()}).all())
 
 
 def claim(
@@ -133,17 +136,21 @@ def claim(
     count: int,
     lease_s: float,
     worker: str,
+    revision: int | None = None,
     suspect: bool = True,
     least_tried: bool = False,
 ) -> list[Claim]:
     """Take up to `count` pieces of work of a queue, the earliest (or `least_tried`) first, for `lease_s` seconds.
 
-    At most one of them, and none unless `suspect`, may be what made its workers vanish before: what is held
-    together is suspected together, so whoever holds one takes no other.
+    Nothing is taken by whoever knows another `revision` of the run's job. At most one of them, and none unless
+    `suspect`, may be what made its workers vanish before: what is held together is suspected together, so whoever
+    holds one takes no other.
     """
-    tries = (_TRIES,) if least_tried else ()
-    sound = _to_claim("sound", run_id, queue, count, ~_SUSPECT, *tries)
-    suspected = _to_claim("suspected", run_id, queue, min(count, int(suspect)), _SUSPECT, *tries)
+    due = (*_claimable(run_id, revision), WorkItem.queue == queue)
+    first_by = (TRIES,) if least_tried else ()
+    suspected = _to_claim("suspected", literal(min(count, int(suspect))), (*due, _SUSPECT), *first_by)
+    left = literal(count) - select(func.count()).select_from(suspected).scalar_subquery()
+    sound = _to_claim("sound", left, (*due, ~_SUSPECT), *first_by)
     token = uuid.uuid4()
     rows = session.execute(
         update(WorkItem)
@@ -161,11 +168,11 @@ def claim(
 
 
 def _to_claim(
-    name: str, run_id: uuid.UUID, queue: str, count: int, which: ColumnElement[bool], *first_by: ColumnElement[int]
+    name: str, count: ColumnElement[int], which: Sequence[ColumnElement[bool]], *first_by: ColumnElement[int]
 ) -> CTE:
     return (
         select(WorkItem.id)
-        .where(*_claimable(run_id), WorkItem.queue == queue, which)
+        .where(*which)
         .order_by(*first_by, WorkItem.position, WorkItem.task_type)
         .limit(count)
         .with_for_update(of=WorkItem, skip_locked=True)
@@ -180,8 +187,9 @@ def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int
     return session.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
-def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    running = select(Run.id).where(Run.id == run_id, _RUNNING).exists()
+def _claimable(run_id: uuid.UUID, revision: int | None = None) -> tuple[ColumnElement[bool], ...]:
+    known = () if revision is None else (Run.revision == revision,)
+    running = select(Run.id).where(Run.id == run_id, _RUNNING, *known).exists()
     return (
         WorkItem.run_id == run_id,
         WorkItem.state == WorkState.READY,

@@ -62,12 +62,15 @@ OWED = (
     ),
     Check(
         "candidates missing",
-        "every accepted instance up to its type's last wanted example has a candidate of each voice",
+        "every accepted instance up to its type's last wanted example has a candidate of each voice that is not late",
         f"""
         SELECT n.id FROM instances n JOIN instructions i ON i.id = n.instruction_id {_ENDS} {_OF_INSTRUCTION}
         CROSS JOIN unnest(CAST(:voices AS text[])) AS v (voice)
         LEFT JOIN candidates c ON c.instance_id = n.id AND c.voice = v.voice
-        WHERE n.run_id = :run AND n.state = 'accepted' AND c.id IS NULL
+        WHERE n.run_id = :run AND n.state = 'accepted' AND c.id IS NULL AND NOT EXISTS (
+          SELECT FROM work_items w WHERE w.instance_id = n.id AND w.voice = v.voice AND w.late
+            AND w.state IN ('ready', 'leased', 'dropped')
+        )
         """,  # noqa: S608 - our own words
     ),
     Check(
@@ -95,7 +98,7 @@ OWED = (
         f"""
         SELECT i.id FROM work_items i {_ENDS} {_OF_INSTRUCTION}
         WHERE i.run_id = :run AND i.stage = 'instruction' AND i.state IN ('done', 'failed') AND NOT i.gated
-          AND i.failures + i.timeouts + i.overloads + i.crashes = 0
+          AND i.failures + i.timeouts + i.overloads + i.crashes + i.earlier_tries = 0
         """,  # noqa: S608 - our own words
     ),
     Check(

@@ -20,9 +20,10 @@ TARGETS = (
         """
         SELECT id FROM (
           SELECT x.id, x.surplus,
-            (x.judgement_id <> :judgement OR t.completed_at IS NOT NULL)
+            (x.judgement_id <> :judgement OR t.completed_at IS NOT NULL OR r.finished_at IS NOT NULL)
             AND row_number() OVER (PARTITION BY x.judgement_id, x.task_type ORDER BY x.position) > t.target AS late
           FROM examples x JOIN run_targets t ON t.run_id = x.run_id AND t.task_type = x.task_type
+          JOIN runs r ON r.id = x.run_id
           WHERE x.run_id = :run
         ) placed WHERE surplus <> late
         """,
@@ -139,13 +140,13 @@ SHOWN = (
     ),
     Check(
         "demonstrations out of turn",
-        "the instructions that a call was shown were accepted in its run and type, from earlier proposals",
+        "the instructions that a call was shown had been accepted in its run and type before it was answered",
         """
-        SELECT DISTINCT g.id FROM generations g JOIN work_items w ON w.id = g.work_item_id
+        SELECT DISTINCT g.id FROM generations g
         CROSS JOIN LATERAL unnest(g.instruction_ids) AS shown (id) LEFT JOIN instructions i ON i.id = shown.id
         WHERE g.run_id = :run AND (
           (i.run_id, i.task_type, i.state) IS DISTINCT FROM (g.run_id, g.task_type, 'accepted')
-          OR i.position >= w.position
+          OR i.created_at >= g.created_at
         )
         """,
     ),

@@ -85,6 +85,11 @@ class WorkItem(Base):
     late: Mapped[bool] = mapped_column(server_default="false")
 
 
+TRIES = (
+    WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes + WorkItem.earlier_tries
+)  # how often a piece of work was tried in vain
+
+
 class ModelShare(Base):
     """How many calls of a model a worker may have under way in a run, and how many it has use for.
 
