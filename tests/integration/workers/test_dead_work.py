@@ -11,6 +11,7 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
 from shared.store.dead import DeadWork, PutBack, dead_work, put_back
+from shared.store.keys import judgement_key
 from shared.store.sweeping import expire_leases
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Verdict
 from shared.store.tables.runs import RunState, RunTarget
@@ -115,7 +116,7 @@ def test_the_counters_agree_with_the_records_after_all(runtime: Runtime, lm: Fak
     drive(runtime, run_id)
     (target,) = rows(runtime, select(RunTarget).where(RunTarget.run_id == run_id))
     rejected = select(func.count()).where(Instance.run_id == run_id, Instance.state == "rejected")
-    judged = select(func.count()).where(Verdict.run_id == run_id)
+    judged = select(func.count()).where(Verdict.judgement_id == judgement_key(run_id))
     assert target.concluded == rows(runtime, rejected)[0] + rows(runtime, judged)[0]
     assert target.examples == rows(runtime, select(func.count()).where(Example.run_id == run_id))[0]
     gated = (WorkItem.run_id == run_id, WorkItem.stage == "instruction", WorkItem.gated)
