@@ -118,7 +118,9 @@ def test_the_counters_agree_with_the_records_after_all(runtime: Runtime, lm: Fak
     rejected = select(func.count()).where(Instance.run_id == run_id, Instance.state == "rejected")
     judged = select(func.count()).where(Verdict.judgement_id == judgement_key(run_id))
     assert target.concluded == rows(runtime, rejected)[0] + rows(runtime, judged)[0]
-    assert target.examples == rows(runtime, select(func.count()).where(Example.run_id == run_id))[0]
+    assert (
+        target.examples == rows(runtime, select(func.count()).where(Example.judgement_id == judgement_key(run_id)))[0]
+    )
     gated = (WorkItem.run_id == run_id, WorkItem.stage == "instruction", WorkItem.gated)
     assert target.gated == rows(runtime, select(func.count()).where(*gated))[0]
 
