@@ -7,6 +7,7 @@ from sqlalchemy import func, select, text, update
 
 from shared.job import JobSpec
 from shared.job_changes import FixedSettingError, changed_job
+from shared.lm import breaker
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_protocols import FakeRequest
 from shared.queue import names
@@ -189,7 +190,11 @@ def test_a_run_whose_budget_is_raised_makes_the_examples_that_it_would_have_made
     assert _examples(runtime, poor) == _examples(runtime, whole)
 
 
-def test_a_run_that_failed_goes_on_when_its_servers_address_is_mended(runtime: Runtime, lm: FakeServer) -> None:
+def test_a_run_that_failed_goes_on_when_its_servers_address_is_mended(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "LONGEST_WAIT_S", 0.05)
+
     def nonsense(_: FakeRequest) -> FakeFault:
         return FakeFault(body=b"nonsense")
 
