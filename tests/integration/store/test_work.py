@@ -11,7 +11,7 @@ from shared.store.keys import ordinal
 from shared.store.session import Sessions
 from shared.store.states import end_run
 from shared.store.sweeping import DueWork, drop_stragglers, due_queues, expire_leases
-from shared.store.tables.runs import RunState
+from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import (
     Claim,
@@ -114,6 +114,26 @@ def test_nothing_is_claimed_before_it_is_due(sessions: Sessions, run_id: uuid.UU
     with sessions.begin() as session:
         postpone(session, [Postponement(claimed, "overloaded", "no room", "overloads", 3600)])
     assert ordinals(take(sessions, run_id, 9)) == [1, 2, 3, 4]
+
+
+def test_no_more_is_claimed_than_asked_for_with_a_suspect_among_it(sessions: Sessions, run_id: uuid.UUID) -> None:
+    with sessions.begin() as session:
+        session.execute(update(WorkItem).where(WorkItem.position == 0).values(crashes=2))
+    assert ordinals(take(sessions, run_id, 3)) == [0, 1, 2]
+    assert ordinals(take(sessions, run_id, 3)) == [3, 4]
+
+
+def test_who_knows_another_revision_of_the_job_claims_nothing(sessions: Sessions, run_id: uuid.UUID) -> None:
+    with sessions.begin() as session:
+        session.execute(update(Run).values(revision=7))
+    assert take(sessions, run_id, 5, revision=6) == []
+    assert len(take(sessions, run_id, 5, revision=7)) == 5
+
+
+def test_a_proposal_that_an_ended_run_does_not_take_is_not_counted(sessions: Sessions, run_id: uuid.UUID) -> None:
+    end(sessions, run_id)
+    with sessions.begin() as session:
+        assert add_work(session, [proposal(run_id, 99)]) == 0
 
 
 @pytest.mark.parametrize("counter", ["failures", "timeouts", "overloads"])

@@ -14,6 +14,7 @@ from shared.lm.fake import FakeServer
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.method.tasks import TaskType
 from shared.queue import names
+from shared.store import locks
 from shared.store.gate import complete_target, count
 from shared.store.keys import key, pool_key, position
 from shared.store.loading import RunContext
@@ -303,6 +304,16 @@ def test_only_one_process_reconciles_at_a_time(database_url: str, redis_url: str
         assert held
         assert not reconcile(runtime)
     assert reconcile(runtime)
+
+
+def test_a_reconciler_that_stands_still_is_replaced(
+    database_url: str, redis_url: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "STANDSTILL_S", 0.2)
+    with a_worker(database_url, redis_url) as other, held_by_one(other.engine, "reconciler") as held:
+        assert held
+        while not reconcile(runtime):
+            time.sleep(0.05)
 
 
 def test_a_worker_forgets_runs_that_ended(runtime: Runtime, lm: FakeServer) -> None:

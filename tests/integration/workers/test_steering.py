@@ -30,6 +30,7 @@ from tests.integration.workers.driving import (
     stream,
     work_in,
 )
+from workers import streaming
 from workers.runtime import Runtime
 
 
@@ -178,8 +179,9 @@ def test_hours_count_while_a_run_is_at_work_and_not_while_it_is_paused(runtime: 
 
 @pytest.mark.parametrize("generations", [1, 9, 14])
 def test_a_run_whose_budget_is_raised_makes_the_examples_that_it_would_have_made(
-    runtime: Runtime, lm: FakeServer, generations: int
+    runtime: Runtime, lm: FakeServer, generations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streaming, "WAIT_FOR_ROOM_S", 0.5)  # work that is due but not to be paid for looks like none
     whole = begin(runtime, small_job(lm.url), "whole")
     drive(runtime, whole)
     poor = begin(runtime, small_job(lm.url, budget={"generations": generations}), "poor")
