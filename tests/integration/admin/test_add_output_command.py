@@ -1,10 +1,13 @@
 """`ensemble-instruct add-output`: what it says, and what it refuses."""
 
 import json
+from typing import LiteralString
 
 import psycopg
 import pytest
 
+from services.admin import adding
+from shared.job import JobSpec
 from shared.lm.fake import FakeServer
 from tests.integration.admin.command_line import CommandLine, row_counts
 
@@ -60,3 +63,28 @@ def test_a_model_that_is_silent_is_not_added(command: CommandLine, begun: str, d
     described = _described("http://127.0.0.1:9")
     assert "models.late" in command.refused(1, "add-output", "small-1", "--model", "late", *described)
     assert row_counts(database_url) == before
+
+
+@pytest.mark.parametrize("change", ["UPDATE runs SET revision = revision + 1", "UPDATE runs SET state = 'running'"])
+def test_a_run_that_changes_while_its_job_is_looked_at_gets_no_voice(
+    command: CommandLine,
+    begun: str,
+    lm: FakeServer,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    change: LiteralString,
+) -> None:
+    command("pause", "small-1")
+    before = row_counts(database_url)
+
+    def somebody_else(_: JobSpec) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(change)
+
+    monkeypatch.setattr(adding, "check_models", somebody_else)
+    message = command.refused(1, "add-output", "small-1", "--model", "late", *_described(lm.url))
+    assert "Somebody changed, resumed or ended run 'small-1'" in message
+    assert "Try again" in message
+    assert row_counts(database_url) == before
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM runs WHERE job::text LIKE '%late%'").fetchone() == (0,)

@@ -1,17 +1,23 @@
 """Work that is given up: set aside with all that is known of it, and put back when a person says so."""
 
+import time
 import uuid
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
+from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store.dead import DeadWork, PutBack, dead_work, put_back
+from shared.store.gate import complete_target
 from shared.store.keys import judgement_key
+from shared.store.locks import lock
+from shared.store.states import hold_run
 from shared.store.sweeping import expire_leases
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Verdict
 from shared.store.tables.runs import RunState, RunTarget
@@ -151,6 +157,30 @@ def test_what_belongs_to_a_type_that_is_complete_stays_dead(runtime: Runtime, lm
     assert drive(runtime, run_id).state == RunState.COMPLETED
     assert _put_back(runtime, run_id).count == 0
     assert len(work_in(runtime, run_id, WorkState.FAILED)) == 1
+
+
+def test_what_is_put_back_while_the_gate_completes_its_type_stays_dead(runtime: Runtime, lm: FakeServer) -> None:
+    lm.respond = Broken(STAGES["instruction"], 1).respond
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 50}, retry={"failures": 1}))
+    (lost,) = _until_dead(runtime, run_id, 1)
+    done: list[PutBack] = []
+
+    def retry() -> None:
+        with runtime.sessions.begin() as session:
+            hold_run(session, run_id)
+            done.append(put_back(session, run_id))
+
+    retrying = Thread(target=retry)
+    with runtime.sessions.begin() as gate:
+        lock(gate, "gate", run_id, TaskType.OUTPUT_ONLY)
+        retrying.start()
+        while not rows(runtime, text("SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory'")):
+            assert retrying.is_alive()
+            time.sleep(0.01)
+        complete_target(gate, run_id, TaskType.OUTPUT_ONLY, 0)
+    retrying.join()
+    assert done == [PutBack(0, late=0)]
+    assert [each.id for each in work_in(runtime, run_id, WorkState.FAILED)] == [lost.id]
 
 
 def _crash(runtime: Runtime, run_id: uuid.UUID, poison: uuid.UUID) -> None:

@@ -10,27 +10,29 @@ from shared.job import JobSpec
 from shared.job_changes import KnownModelError, OtherModelError, with_voice
 from shared.lm.fake import FakeServer
 from shared.queue.late_voices import add_voice
+from shared.store.dead import PutBack, put_back
 from shared.store.judgements import judgements
 from shared.store.states import pause_run, resume_run
 from shared.store.tables.records import Candidate, Example, Instance, Judgement, Verdict
 from shared.store.tables.runs import Model, Run, RunState
 from shared.store.tables.work import WorkState
+from shared.store.work import Failure, claim, fail, give_back
 from tests.integration.workers.driving import begin, drive, one_round, rows, run_of, small_job, work_in
 from workers.runtime import Runtime
 
 VOICE = {"model": "late"}
 
 
-def _described(lm: FakeServer) -> list[str]:
-    settings = {"protocol": "tgi", "kind": "instruct", "endpoints": f"[{lm.url}]", "family": "late"}
-    return [f"models.late.{name}={value}" for name, value in settings.items()]
+def _described(lm: FakeServer, model: str) -> list[str]:
+    settings = {"protocol": "tgi", "kind": "instruct", "endpoints": f"[{lm.url}]", "family": model}
+    return [f"models.{model}.{name}={value}" for name, value in settings.items()]
 
 
-def _add(runtime: Runtime, run_id: uuid.UUID, lm: FakeServer) -> int:
+def _add(runtime: Runtime, run_id: uuid.UUID, lm: FakeServer, model: str = "late") -> int:
     """What `ensemble-instruct add-output` does."""
     with runtime.sessions.begin() as session:
         run = session.get_one(Run, run_id)
-        plan = plan_job(with_voice(JobSpec.model_validate(run.job), VOICE, _described(lm)))
+        plan = plan_job(with_voice(JobSpec.model_validate(run.job), {"model": model}, _described(lm, model)))
         return add_voice(session, run, plan.job, plan.fingerprint, plan.templates)
 
 
@@ -38,8 +40,8 @@ def _accepted(runtime: Runtime, run_id: uuid.UUID) -> list[uuid.UUID]:
     return rows(runtime, select(Instance.id).where(Instance.run_id == run_id, Instance.state == "accepted"))
 
 
-def _spoken(runtime: Runtime, run_id: uuid.UUID) -> list[uuid.UUID]:
-    return rows(runtime, select(Candidate.instance_id).where(Candidate.run_id == run_id, Candidate.voice == "late"))
+def _spoken(runtime: Runtime, run_id: uuid.UUID, voice: str = "late") -> list[uuid.UUID]:
+    return rows(runtime, select(Candidate.instance_id).where(Candidate.run_id == run_id, Candidate.voice == voice))
 
 
 def _verdicts(runtime: Runtime, run_id: uuid.UUID, number: int) -> dict[uuid.UUID, int]:
@@ -90,6 +92,40 @@ def test_a_paused_run_goes_on_with_the_voice(runtime: Runtime, lm: FakeServer) -
     judged = _verdicts(runtime, run_id, 0)
     assert judged.keys() <= set(_spoken(runtime, run_id))
     assert _verdicts(runtime, run_id, 1).keys() == judged.keys()
+
+
+def test_two_voices_that_come_late_are_both_heard_and_judged_at_once(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url))
+    drive(runtime, run_id)
+    asked = _add(runtime, run_id, lm, "late")
+    with runtime.sessions.begin() as session:
+        assert pause_run(session, run_id, "a test")
+    assert _add(runtime, run_id, lm, "later") == asked
+    with runtime.sessions.begin() as session:
+        assert resume_run(session, run_id)
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    for voice in ("late", "later"):
+        assert sorted(_spoken(runtime, run_id, voice)) == sorted(_accepted(runtime, run_id))
+    with runtime.sessions() as session:
+        assert [sorted(each.families) for each in judgements(session, run_id)] == [[], ["late", "later"]]
+
+
+def test_a_late_output_that_was_given_up_is_tried_anew(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, retry={"failures": 1}))
+    drive(runtime, run_id)
+    asked = _add(runtime, run_id, lm)
+    with runtime.sessions.begin() as session:
+        lost, held = claim(session, run_id, "outputs.late", count=2, lease_s=3600, worker="test")
+        fail(session, [Failure(lost, "broken_answer", "nonsense", "failures")])
+    one_round(runtime, run_id)
+    assert run_of(runtime, run_id).state == RunState.RUNNING  # one is held
+    assert len(_spoken(runtime, run_id)) == asked - 2
+
+    with runtime.sessions.begin() as session:
+        assert put_back(session, run_id) == PutBack(1, late=1)
+        give_back(session, [held])
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    assert sorted(_spoken(runtime, run_id)) == sorted(_accepted(runtime, run_id))
 
 
 def test_a_voice_of_a_model_that_is_there_needs_a_name_of_its_own(lm: FakeServer) -> None:

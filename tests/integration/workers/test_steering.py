@@ -10,13 +10,17 @@ from shared.job_changes import FixedSettingError, changed_job
 from shared.lm import breaker
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_protocols import FakeRequest
+from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.queue.missing import add_missing_work
 from shared.store.budgets import spending
+from shared.store.gate import count, mark_gated
 from shared.store.states import change_job, end_run, pause_run, resume_run
+from shared.store.sweeping import drop_ready_work
 from shared.store.tables.records import Example, Generation
 from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkState
+from shared.store.work import claim
 from tests.integration.workers.driving import (
     HeldLM,
     a_worker,
@@ -31,6 +35,7 @@ from tests.integration.workers.driving import (
     work_in,
 )
 from workers import streaming
+from workers.consensus_judge import judge_page
 from workers.runtime import Runtime
 
 
@@ -115,6 +120,22 @@ def test_answers_that_come_while_a_run_is_paused_lead_to_work(runtime: Runtime, 
     ready = work_in(runtime, run_id, WorkState.READY)
     assert planned
     assert [each for each in ready if each.stage == "output"]
+
+
+def test_a_dropped_proposal_that_the_gate_has_passed_is_not_made_when_the_run_goes_on(
+    runtime: Runtime, lm: FakeServer
+) -> None:
+    run_id = begin(runtime, small_job(lm.url))
+    passed, *_ = work_in(runtime, run_id, WorkState.READY)
+    with runtime.sessions.begin() as session:
+        drop_ready_work(session, run_id)
+        mark_gated(session, [passed.id])
+        count(session, run_id, TaskType(passed.task_type), gated=1)
+    _pause(runtime, run_id)
+    _resume(runtime, run_id)
+    assert [each.id for each in work_in(runtime, run_id, WorkState.DROPPED)] == [passed.id]
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    assert rows(runtime, select(func.count()).where(Generation.work_item_id == passed.id)) == [0]
 
 
 def test_a_cancelled_run_does_not_go_on(runtime: Runtime, lm: FakeServer) -> None:
@@ -221,3 +242,17 @@ def test_what_a_cancelled_run_made_beyond_its_target_is_surplus(runtime: Runtime
         session.execute(update(Example).values(surplus=False))
         end_run(session, run_id, RunState.CANCELLED, "a test")
     assert len(_examples(runtime, run_id)) == 2
+
+
+def test_verdicts_that_are_given_just_as_a_run_is_cancelled_add_none_too_many(runtime: Runtime, lm: FakeServer) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 1}))
+    for queue in (names.INSTRUCTIONS, names.INSTANCES, names.outputs("base"), names.outputs("chat")):
+        stream(runtime, run_id, queue)
+    with runtime.sessions.begin() as session:
+        claims = claim(session, run_id, names.CONSENSUS, count=99, lease_s=3600, worker="test")
+        assert end_run(session, run_id, RunState.CANCELLED, "a test")
+    context = runtime.context(run_id)
+    assert context is not None
+    judge_page(runtime, context, claims)
+    made = rows(runtime, select(func.count()).where(Example.run_id == run_id))
+    assert made[0] > len(_examples(runtime, run_id)) == 1
