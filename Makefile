@@ -23,8 +23,8 @@ $(STAMP): locks/all.txt pyproject.toml
 demo: setup  ## make twenty examples with two real language models on this machine
 	@$(BIN)/ensemble-instruct demo
 
-test: setup  ## run every test, on a real Postgres and a real Valkey of its own
-	$(BIN)/python -m pytest
+test: setup  ## run every test, on real Postgres and Valkey servers of its own
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
 	@echo "SEED=$(SEED)"
