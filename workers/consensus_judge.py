@@ -20,7 +20,7 @@ from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
 from workers.gate import advance
 from workers.runtime import Runtime
-from workers.stages import CRASHED, VANISHED
+from workers.stages import CRASHED, VANISHED, has_crashed
 
 PAGE = 128
 LEASE_S = 60
@@ -72,7 +72,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     terms = context.job.terms
     verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
     with runtime.sessions.begin() as session:
-        crashed = [claim for claim in claims if _has_crashed(context, claim)]
+        crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
         kept = [(claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True) if claim.id in held]
@@ -99,12 +99,8 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         )
 
 
-def _has_crashed(context: RunContext, claim: Claim) -> bool:
-    return claim.crashes >= context.job.retry.crashes
-
-
 def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[Candidate]) -> Verdict:
-    if _has_crashed(context, claim):
+    if has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)
     decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
     return verdict_row(context.run_id, 0, claim.subject, compared, decided, decided.reason)

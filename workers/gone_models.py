@@ -43,9 +43,12 @@ def see_to_gone_models(runtime: Runtime, context: RunContext) -> None:
 
 
 def _gone(session: Session, context: RunContext) -> dict[str, FailingModel]:
-    """A run that goes on again gives its models time again; one that nobody calls is not gone."""
+    """A run that goes on again gives its models time again, this moment included; one nobody calls is not gone."""
     failing = failing_models(session, context.run_id)
-    began = session.scalars(select(Run.active_since).where(Run.id == context.run_id)).one()
+    if not failing:
+        return {}
+    stretch = select(Run.active_since).where(Run.id == context.run_id)
+    began = session.scalars(stretch.with_for_update(key_share=True)).one()
     after_s = context.job.retry.gone_after_s
     return {
         model: each

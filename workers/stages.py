@@ -67,6 +67,11 @@ class Follow:
     advance: bool = False
 
 
+def has_crashed(context: RunContext, claim: Claim) -> bool:
+    """Whether a piece of work may be what makes its workers vanish."""
+    return claim.crashes >= context.job.retry.crashes
+
+
 Prepare: TypeAlias = Callable[[Session, RunContext, Sequence[Claim]], list[PreparedCall]]
 SaveAnswers: TypeAlias = Callable[[Session, RunContext, Sequence[Answered]], Follow]
 SaveGivenUp: TypeAlias = Callable[[Session, RunContext, Sequence[GivenUp]], Follow]

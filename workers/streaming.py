@@ -30,7 +30,7 @@ from shared.store.session import cause, passes
 from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
 from workers.runtime import Runtime
-from workers.stages import CRASHED, UNRENDERABLE, VANISHED, LMStage, give_up, save
+from workers.stages import CRASHED, UNRENDERABLE, VANISHED, LMStage, give_up, has_crashed, save
 from workers.windows import CallWindow
 
 T = TypeVar("T")
@@ -269,7 +269,7 @@ class Stream:
 
     def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:
         """Render what can be rendered; give up what can't, or what made too many workers vanish."""
-        crashed = [each for each in claims if each.crashes >= self.context.job.retry.crashes]
+        crashed = [each for each in claims if has_crashed(self.context, each)]
         if crashed:
             give_up(self.runtime, self.context, self.stage, crashed, CRASHED, VANISHED)
         sound = [each for each in claims if each not in crashed]

@@ -45,10 +45,9 @@ def dead(run: RunName, as_json: AsJson = False) -> None:
 
 
 def _cells(item: DeadWork) -> tuple[str, ...]:
-    tries = item.failures + item.timeouts + item.overloads + item.crashes + item.earlier_tries
     told = (item.detail or "", item.instruction or "")
     who = item.voice or item.model or ""
-    return (str(item.id), item.stage, item.task_type, who, str(tries), item.fault or "", *map(_shortened, told))
+    return (str(item.id), item.stage, item.task_type, who, str(item.tries), item.fault or "", *map(_shortened, told))
 
 
 def _shortened(text: str) -> str:

@@ -15,7 +15,8 @@ from shared.method.prompts import PromptTemplate
 from shared.method.tasks import Stage, TaskType
 from shared.queue import names
 from shared.store.arrays import any_of
-from shared.store.runs import write_models, write_templates
+from shared.store.judgements import widen
+from shared.store.runs import targets_of, write_models, write_templates
 from shared.store.tables.records import Instance, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem
@@ -30,6 +31,8 @@ def add_voice(session: Session, run: Run, job: JobSpec, fingerprint: str, templa
     The run is paused with nothing under way, or completed; a completed one is at work again.
     """
     run.job, run.fingerprint, run.revision = job.model_dump(mode="json"), fingerprint, run.revision + 1
+    if any(target.completed_at is None for target in targets_of(session, run.id).values()):
+        widen(session, run.id, job.terms)
     if run.state == RunState.COMPLETED:
         run.state, run.reason, run.finished_at, run.active_since = RunState.RUNNING, None, None, func.now()
     session.flush()

@@ -39,6 +39,11 @@ class DeadWork:
     worker: str | None
     given_up_at: datetime | None
 
+    @property
+    def tries(self) -> int:
+        """How often it was tried in all."""
+        return self.failures + self.timeouts + self.overloads + self.crashes + self.earlier_tries
+
 
 def dead_work(session: Session, run_id: uuid.UUID) -> Sequence[DeadWork]:
     """A run's dead work, in the run's order."""

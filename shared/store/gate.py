@@ -219,6 +219,7 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
                     WorkItem.task_type == task_type,
                     WorkItem.stage != Stage.INSTRUCTION,
                     WorkItem.state.in_(OPEN),
+                    ~WorkItem.late,
                     WorkItem.position < position,
                 )
             )

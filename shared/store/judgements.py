@@ -42,6 +42,12 @@ def terms_of(row: Judgement) -> Terms:
     return Terms(Rule(row.rule), row.threshold, row.min_candidates, row.weights, row.families)
 
 
+def widen(session: Session, run_id: uuid.UUID, terms: Terms) -> None:
+    """Have a run's own judgement go on by terms that know one voice more, of which no verdict so far has heard."""
+    own = session.get_one(Judgement, judgement_key(run_id))
+    own.weights, own.families = dict(terms.weights), dict(terms.families)
+
+
 def judgements(session: Session, run_id: uuid.UUID) -> Sequence[Judgement]:
     """A run's judgements, its own first."""
     return session.scalars(select(Judgement).where(Judgement.run_id == run_id).order_by(Judgement.number)).all()

@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A query whose rows, of one column `id`, break what holds. It may name the parameters of `Parameters`."""
+    """A query whose rows, of one column `id`, break what holds. It may name the parameters that it is run with."""
 
     name: str
     holds: str

@@ -21,6 +21,7 @@ from tests.integration.workers.driving import begin, drive, one_round, rows, run
 from workers.runtime import Runtime
 
 VOICE = {"model": "late"}
+VOICES = ["base", "chat", "instance", "late"]
 
 
 def _described(lm: FakeServer, model: str) -> list[str]:
@@ -92,6 +93,8 @@ def test_a_paused_run_goes_on_with_the_voice(runtime: Runtime, lm: FakeServer) -
     judged = _verdicts(runtime, run_id, 0)
     assert judged.keys() <= set(_spoken(runtime, run_id))
     assert _verdicts(runtime, run_id, 1).keys() == judged.keys()
+    with runtime.sessions() as session:
+        assert [sorted(each.weights) for each in judgements(session, run_id)] == [VOICES, VOICES]
 
 
 def test_two_voices_that_come_late_are_both_heard_and_judged_at_once(runtime: Runtime, lm: FakeServer) -> None:
