@@ -4,11 +4,13 @@ import threading
 import uuid
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.progress import oldest_open_s
 from shared.store.runs import running_ids
+from shared.store.session import cause
 from shared.store.shares import forget_vanished
 from shared.store.sweeping import drop_stragglers, due_queues, expire_leases
 from workers.gate import advance
@@ -66,6 +68,8 @@ def start(runtime: Runtime) -> threading.Thread:
         while not runtime.stopping.wait(INTERVAL_S):
             try:
                 reconcile(runtime)
+            except SQLAlchemyError as error:
+                log.warning("reconciling failed, will try again", error=cause(error))
             except Exception:  # whatever it is: without a reconciler, work is lost
                 log.exception("reconciling failed, will try again")
 

@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.admin.connections import open_broker, open_session
-from services.admin.console import say, warn
+from services.admin.console import say
 from services.admin.jobs import NoCheck
-from services.admin.listeners import unheard
+from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
 from services.admin.planning import Plan, plan_job
 from services.admin.runs import RunName
@@ -76,8 +76,7 @@ def add_output(
     say(f"{model} is asked about {asked} instances of run {found.name}")
     if state == RunState.PAUSED:
         say(f"the run is paused; let it go on with: ensemble-instruct resume {found.name}")
-    if queues := ",".join(unheard(broker, job)):
-        warn(f"no worker listens to {queues}; start one: celery -A workers.app worker -Q {queues}")
+    warn_of_unheard(job, broker)
 
 
 def _wait_until_idle(session: Session, run: Run) -> None:

@@ -41,7 +41,7 @@ def demo(
     ] = None,
 ) -> None:
     """Make twenty examples on this machine, with two real language models and everything it takes."""
-    with Stack(report=say) as stack:
+    with Stack(report=say, of="demo") as stack:
         engine = make_engine(stack.info.database_url)
         try:
             _run(engine, stack, folder)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from services.admin.connections import open_broker, open_session
-from services.admin.console import answer, print_json, say, warn
+from services.admin.console import answer, print_json, say
 from services.admin.enqueueing import start_run
-from services.admin.listeners import unheard
+from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import Described, check_models
 from services.admin.planning import Plan, plan_job
 from shared.errors import UserError, WorldError
@@ -109,8 +109,7 @@ def enqueue(
     else:
         answer(str(run.id))
     say(f"run {run.name} has begun; follow it with: ensemble-instruct watch {run.name}")
-    if queues := ",".join(unheard(broker, plan.job)):
-        warn(f"no worker listens to {queues}; start one: celery -A workers.app worker -Q {queues}")
+    warn_of_unheard(plan.job, broker)
 
 
 def _run_name(name: str) -> str:

@@ -5,6 +5,9 @@ import contextlib
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from services.admin.connections import open_broker
+from services.admin.console import warn
+from shared.errors import EnsembleInstructError
 from shared.job import JobSpec
 from shared.queue import names
 
@@ -25,3 +28,13 @@ def unheard(broker: Celery, job: JobSpec) -> list[str]:
             heard |= {queue["name"] for queue in queues}
         return [queue for queue in queues_of(job) if queue not in heard]
     return []
+
+
+def warn_of_unheard(job: JobSpec, broker: Celery | None = None) -> None:
+    """Tell a person which of a run's queues nobody works on, or that the broker can't be asked."""
+    try:
+        queues = ",".join(unheard(broker or open_broker(), job))
+    except EnsembleInstructError as error:
+        return warn(str(error))
+    if queues:
+        warn(f"no worker listens to {queues}; start one: celery -A workers.app worker -Q {queues}")

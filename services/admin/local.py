@@ -2,7 +2,7 @@
 
 import typer
 
-from services.admin.console import answer, out, print_json, say, table
+from services.admin.console import answer, out, print_json, say, table, warn
 from services.admin.jobs import AsJson
 from services.local import stack
 
@@ -15,6 +15,8 @@ def up() -> None:
     info = stack.up(say)
     answer(f"export DATABASE_URL={info.database_url}\nexport REDIS_URL={info.redis_url}")
     say("the embedded stack is up; without these variables, ensemble-instruct finds it by itself")
+    if info.of:
+        warn(f"it is the {info.of}'s and ends with it; start one that stays with: ensemble-instruct local up")
 
 
 @app.command()

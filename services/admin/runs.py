@@ -16,10 +16,13 @@ from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, say, table
 from services.admin.display import Speed, headline, live_view, status_view
 from services.admin.jobs import AsJson
+from services.admin.listeners import warn_of_unheard
 from shared.errors import UserError, WorldError
+from shared.job import JobSpec
 from shared.method.tasks import TaskType
 from shared.store.progress import RunProgress, run_progress
 from shared.store.runs import find_run, list_runs, targets_of
+from shared.store.states import RESUMABLE
 from shared.store.tables.runs import Run, RunState, RunTarget
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
@@ -81,25 +84,35 @@ def _row(run: Run, targets: Mapping[TaskType, RunTarget]) -> RunRow:
 
 
 def status(run: RunName, as_json: AsJson = False) -> None:
-    """Show how far a run is."""
+    """Show how far a run is, and what stands in its way."""
     with open_session() as session:
-        progress = run_progress(session, find_run(session, run).id)
+        found = find_run(session, run)
+        progress = run_progress(session, found.id)
     if as_json:
         print_json(progress)
-    else:
-        out.print(status_view(progress))
+        return
+    out.print(status_view(progress))
+    _tell_what_it_waits_for(found)
 
 
 def watch(run: RunName) -> None:
     """Follow a run until it ends."""
     with open_session() as session:
         found = find_run(session, run)
+        _tell_what_it_waits_for(found)
         try:
             progress = follow(session, found.id)
         except KeyboardInterrupt:
             say(f"run {found.name} goes on; end it with: ensemble-instruct cancel {found.name}")
             raise
     tell_end(progress)
+
+
+def _tell_what_it_waits_for(run: Run) -> None:
+    if run.state == RunState.RUNNING:
+        warn_of_unheard(JobSpec.model_validate(run.job))
+    elif run.state in RESUMABLE:
+        say(f"run {run.name} is {run.state}; let it go on with: ensemble-instruct resume {run.name}")
 
 
 def follow(session: Session, run_id: UUID, check: Callable[[], None] = lambda: None) -> RunProgress:
@@ -144,6 +157,8 @@ def tell_end(progress: RunProgress) -> None:
     if progress.state == RunState.FAILED:
         raise RunFailedError(name=progress.name, reason=progress.reason)
     say(f"run {progress.name} is {progress.state}: {progress.reason}")
+    if progress.state == RunState.SPENT:
+        say(f"have it go on with more: ensemble-instruct resume {progress.name} --set budget.generations=…")
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,9 @@ import typer
 
 from services.admin.connections import open_session
 from services.admin.console import say
+from services.admin.jobs import NoCheck
+from services.admin.listeners import warn_of_unheard
+from services.admin.model_check import check_models
 from services.admin.runs import RunName
 from shared.errors import UserError
 from shared.job import JobSpec
@@ -19,7 +22,9 @@ from shared.store.tables.runs import RunState
 Changes = Annotated[
     list[str],
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="change a setting of its job first, e.g. budget.generations=50000"
+        "--set",
+        metavar="PATH=VALUE",
+        help="change a setting of its job first, e.g. budget.generations=50000; may be given several times",
     ),
 ]
 
@@ -50,10 +55,13 @@ def pause(run: RunName) -> None:
 def resume(
     run: RunName,
     changes: Changes = [],  # noqa: B006 - Typer copies it
+    no_check: NoCheck = False,
 ) -> None:
     """Have a run go on that is paused, has spent its budget, or has failed."""
     with open_session() as session:
         found = find_run(session, run)
+        if changes and not no_check:
+            _check_changed(JobSpec.model_validate(found.job), changes)
         hold_run(session, found.id)
         session.refresh(found)
         job = JobSpec.model_validate(found.job)
@@ -69,6 +77,15 @@ def resume(
             add_missing_work(session, job, found.id)
         session.commit()
     say(f"run {found.name} goes on; follow it with: ensemble-instruct watch {found.name}")
+    warn_of_unheard(job)
+
+
+def _check_changed(before: JobSpec, changes: list[str]) -> None:
+    """Ask the models whose settings change for a sign of life."""
+    job = changed_job(before, changes)
+    changed = {name: spec for name, spec in job.models.items() if spec != before.models.get(name)}
+    if changed:
+        check_models(job.model_copy(update={"models": changed}))
 
 
 def cancel(run: RunName) -> None:

@@ -19,7 +19,7 @@ from typing import Self
 
 import psycopg
 
-from services.local.ports import HOST, free_port
+from services.local.ports import HOST, free_port, keep_port, kept_port
 from services.local.private_files import password_in
 from services.local.processes import Child, NotReady, leashed
 from shared.errors import WorldError
@@ -76,7 +76,7 @@ class Postgres:
     """One server over the data in `folder`, which outlive it. Use as a context manager.
 
     It listens on 127.0.0.1 only, asks for a password (kept in `folder`), and ends with the thread that started it.
-    Started again after `stop`, it has the same address.
+    Started again after `stop`, it has the same address; by another process too, if nobody took the port.
     `fast` gives up safety against power failure, for tests; data survive a kill of the server all the same.
     """
 
@@ -106,15 +106,17 @@ class Postgres:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         deadline = time.monotonic() + PASSING_S
-        again = self.port
+        again, first = self.port, kept_port(self.folder / "port")
         while True:
-            self.port = again or free_port()
+            self.port = again or first or free_port()
             try:
                 self._launch()
+                keep_port(self.folder / "port", self.port)
                 return self
             except NotReady as error:
                 if time.monotonic() > deadline or not any(sign in str(error) for sign in PASSING):
                     raise
+                first = 0
                 time.sleep(0.2)
 
     def stop(self) -> None:

@@ -29,7 +29,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StackInfo:
-    """A stack that is up. The URLs hold passwords; `started_at` is ISO 8601; `pid` is who holds it together."""
+    """A stack that is up. The URLs hold passwords; `started_at` is ISO 8601; `pid` is who holds it together.
+
+    One `of` a command, the demo, ends with it.
+    """
 
     pid: int
     started_at: str
@@ -37,6 +40,7 @@ class StackInfo:
     redis_url: str
     model_urls: dict[str, str]
     parts: tuple[Part, ...]
+    of: str | None = None
 
 
 def write_info(path: Path, info: StackInfo) -> None:

@@ -4,7 +4,6 @@ Of that package only the program is used: its Python layer takes a server that a
 """
 
 import platform
-import secrets
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Self
 
 import redis
 
-from services.local.ports import HOST, free_port
-from services.local.private_files import write_private
+from services.local.ports import HOST, free_port, keep_port, kept_port
+from services.local.private_files import password_in, write_private
 from services.local.processes import Child, NotReady
 from shared.errors import WorldError
 
@@ -41,7 +40,8 @@ def program() -> Path:
 class Valkey:
     """One server on 127.0.0.1, with a password and no data on disk. Use as a context manager.
 
-    Started again after `stop` or `kill`, it has the same address and password and holds nothing.
+    Started again, here or over the same `folder`, it has the same password and, if nobody took it, the same port, and
+    holds nothing.
     """
 
     def __init__(self, folder: Path, *, log: Path | None = None) -> None:
@@ -49,7 +49,7 @@ class Valkey:
         self.log = log or folder / "valkey.log"
         self.port = 0
         self.child: Child | None = None
-        self._password = secrets.token_hex(16)
+        self._password = ""
 
     @property
     def url(self) -> str:
@@ -59,11 +59,13 @@ class Valkey:
     def start(self) -> Self:
         """Start and wait until it answers; raises NoValkey, NotReady."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._password = password_in(self.folder / "password")
         again = self.port
         for attempt in range(1, ATTEMPTS + 1):
-            self.port = again or free_port()
+            self.port = again or (kept_port(self.folder / "port") if attempt == 1 else free_port())
             try:
                 self._launch()
+                keep_port(self.folder / "port", self.port)
                 break
             except NotReady as error:
                 if attempt == ATTEMPTS or again or "bind" not in str(error):

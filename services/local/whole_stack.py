@@ -43,7 +43,8 @@ def migrate_to_newest(database_url: str) -> None:
 class Stack:
     """The embedded stack. As a context manager it stops everything whatever happens: an exception, SIGINT, SIGTERM.
 
-    `report` gets a line for each step. Data stay in `home`; only one stack at a time can use one.
+    `report` gets a line for each step, and `of` names the command that it ends with, if any. Data stay in `home`;
+    only one stack at a time can use one.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Stack:
         home: Home | None = None,
         models: Sequence[ServedModel] = MODELS,
         workers: Sequence[WorkerPool] = POOLS,
+        of: str | None = None,
     ) -> None:
         self.home = home or Home.find()
         self._report, self._migrate = report, migrate
@@ -63,6 +65,7 @@ class Stack:
         self._valkey = Valkey(self.home.valkey, log=logs / "valkey.log")
         self._models = [LanguageModelServer(model, self.home.weights, logs / f"{model.title}.log") for model in models]
         self._pools = tuple(workers)
+        self._of = of
         self._workers: list[tuple[WorkerPool, Child]] = []
         self._started_at = ""
         self._undo = ExitStack()
@@ -77,6 +80,7 @@ class Stack:
             redis_url=self._valkey.url,
             model_urls={name: server.url for server in self._models for name in server.model.names},
             parts=self._parts(),
+            of=self._of,
         )
 
     def start(self) -> Self:

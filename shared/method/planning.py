@@ -25,12 +25,14 @@ def proposals_to_add(progress: Progress, lookahead: int) -> int:
     """How many proposals to add so that the target will be met, never more than `lookahead` ungated.
 
     What is under way is counted at the yields seen so far, which begin as if 3 of 4 had succeeded: too
-    few proposals are soon made good, too many are calls wasted.
+    few proposals are soon made good, too many are calls wasted. An instruction that fails comes to its end
+    sooner than one that all voices answer, so those that have not are taken to fare as at the beginning.
     """
     accepted_per_proposal = (progress.accepted + 3) / (progress.gated + 4)
-    examples_per_accepted = (progress.examples + 3) / (progress.concluded + 4)
+    open_ = progress.accepted - progress.concluded
+    examples_per_accepted = (progress.examples + 3 + 0.75 * open_) / (progress.accepted + 4)
     ungated = progress.proposed - progress.gated
-    under_way = progress.accepted - progress.concluded + ungated * accepted_per_proposal
+    under_way = open_ + ungated * accepted_per_proposal
     missing = progress.target - progress.examples - under_way * examples_per_accepted
     if missing <= 0:
         return 0

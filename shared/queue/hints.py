@@ -56,7 +56,7 @@ def publish_if_few(app: Celery, run_id: uuid.UUID, queues: Iterable[str]) -> Non
             with app.connection_for_write() as connection, connection.channel() as channel:
                 waiting = channel.queue_declare(queue, passive=True).message_count
         except (OperationalError, OSError, ChannelError) as error:
-            log.info("length of queue not known", queue=queue, error=str(error))
+            log.debug("length of queue not known", queue=queue, error=str(error))
             waiting = 0
         if waiting < MOST_HINTS:
             publish(app, run_id, [queue])

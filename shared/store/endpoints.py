@@ -34,6 +34,8 @@ class FailingModel:
 class EndpointView:
     """A server as `workers` workers last saw it; for `shut_out` of them it is away, for the first of them `since`.
 
+    Who has not called it since then does not count.
+
     `limit` calls are sent to it at once, all together. What was not told a moment ago is not `recent`.
     """
 
@@ -127,6 +129,7 @@ def _view(now: datetime, rows: Sequence[EndpointState]) -> EndpointView:
     shut_out = [row for row in live if row.state != CircuitState.CLOSED]
     shown = min(shut_out or live, key=lambda row: row.since)
     told = max(shut_out or live, key=lambda row: (row.failed_at is not None, row.failed_at or row.updated_at))
+    since_then = [row for row in live if row in shut_out or (row.answered_at and row.answered_at >= shown.since)]
     failing = [row.failing_since for row in live if row.failing_since]
     answered = [row.answered_at for row in rows if row.answered_at]
     return EndpointView(
@@ -137,7 +140,7 @@ def _view(now: datetime, rows: Sequence[EndpointState]) -> EndpointView:
         limit=min(latest.ceiling, sum(row.call_limit for row in live)),
         ceiling=latest.ceiling,
         in_flight=sum(row.in_flight for row in live),
-        workers=len(live),
+        workers=len(since_then if shut_out else live),
         shut_out=len(shut_out),
         failing_since=min(failing, default=None),
         answered_at=max(answered, default=None),

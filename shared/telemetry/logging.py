@@ -34,4 +34,5 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it has a line for every call
+    for chatty in ("httpx2", "celery.worker.strategy", "celery.app.trace"):  # they have a line for every call or hint
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

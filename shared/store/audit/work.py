@@ -70,10 +70,11 @@ CHECKS = (
     ),
     Check(
         "work left open",
-        "in a run that has ended no work is ready or leased (calls under way at its end take their time-out to end)",
+        "in a run that has ended no work is ready, and none is leased longer than its lease lasts",
         """
         SELECT w.id FROM work_items w JOIN runs r ON r.id = w.run_id
-        WHERE w.run_id = :run AND r.finished_at IS NOT NULL AND w.state IN ('ready', 'leased')
+        WHERE w.run_id = :run AND r.finished_at IS NOT NULL
+          AND (w.state = 'ready' OR w.state = 'leased' AND w.lease_expires_at < now())
         """,
     ),
     Check(

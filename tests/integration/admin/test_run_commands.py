@@ -140,23 +140,45 @@ def test_dead_work_is_listed_and_put_back(command: CommandLine, begun: str, data
     listed = command("dead", "small-1")
     assert "too slow" in listed.out
     assert "ensemble-instruct retry-dead small-1" in listed.err
-    assert "1 piece of work" in command("retry-dead", "small-1", told[0]["id"]).err
+    assert all(each["id"] in listed.out for each in told)
+    assert "write more of it" in command.refused(2, "retry-dead", "small-1", "")
+    assert "1 piece of work" in command("retry-dead", "small-1", told[0]["id"][:13]).err
     assert len(json.loads(command("dead", "small-1", "--json").out)) == len(told) - 1
     nobody = "00000000-0000-0000-0000-000000000000"
     assert f"has no dead work {nobody}" in command.refused(2, "retry-dead", "small-1", nobody)
+    command("pause", "small-1")
+    assert "ensemble-instruct resume small-1, since it is paused" in command("retry-dead", "small-1", told[1]["id"]).err
     command("cancel", "small-1")
     assert "is cancelled, so nothing of it is worked on" in command.refused(2, "retry-dead", "small-1")
+    assert "retry-dead" not in command("dead", "small-1").err
+
+
+def test_work_that_nobody_listens_for_is_told(command: CommandLine, begun: str) -> None:
+    expected = "warning: no worker listens to instructions,instances,outputs.base,outputs.chat,consensus,control"
+    assert expected in command("status", "small-1").err
+    command("pause", "small-1")
+    assert "ensemble-instruct resume small-1" in command("status", "small-1").err
+    assert expected in command("resume", "small-1").err
+
+
+def test_a_server_that_a_run_is_to_go_on_with_is_asked_first(command: CommandLine, begun: str) -> None:
+    command("pause", "small-1")
+    moved = ("--set", "models.base.endpoints=[http://127.0.0.1:9]")
+    assert "models.base" in command.refused(1, "resume", "small-1", *moved)
+    assert json.loads(command("status", "small-1", "--json").out)["state"] == "paused"
+    assert command("resume", "small-1", *moved, "--no-check").code == 0
 
 
 def test_status_names_the_servers_that_are_not_fine(command: CommandLine, begun: str, database_url: str) -> None:
     told = """
       INSERT INTO endpoint_states (run_id, model, endpoint, worker, state, call_limit, ceiling, in_flight, since,
-        updated_at, fault, detail)
+        updated_at, answered_at, fault, detail)
       VALUES (%(run)s, 'base', 'http://away', 'a', 'open', 8, 8, 0, '2026-01-02 03:04:05', now(),
-              'unreachable', 'nobody there'),
-             (%(run)s, 'base', 'http://away', 'b', 'closed', 8, 8, 0, now(), now(), NULL, NULL),
-             (%(run)s, 'base', 'http://busy', 'a', 'closed', 3, 8, 3, now(), now(), 'overloaded', '429'),
-             (%(run)s, 'chat', 'http://fine', 'a', 'closed', 8, 8, 3, now(), now(), NULL, NULL)
+              NULL, 'unreachable', 'nobody there'),
+             (%(run)s, 'base', 'http://away', 'b', 'closed', 8, 8, 0, now(), now(), now(), NULL, NULL),
+             (%(run)s, 'base', 'http://away', 'c', 'closed', 8, 8, 0, '2026-01-01', now(), '2026-01-01', NULL, NULL),
+             (%(run)s, 'base', 'http://busy', 'a', 'closed', 3, 8, 3, now(), now(), NULL, 'overloaded', '429'),
+             (%(run)s, 'chat', 'http://fine', 'a', 'closed', 8, 8, 3, now(), now(), now(), NULL, NULL)
     """
     with psycopg.connect(database_url) as connection:
         connection.execute(told, {"run": begun})
@@ -200,6 +222,7 @@ def test_watch_of_a_failed_run_is_a_failure(command: CommandLine, begun: str, da
 def test_ctrl_c_ends_watching_and_nothing_else(command: CommandLine, begun: str, database_url: str) -> None:
     process = start("watch", "small-1", environment={"DATABASE_URL": database_url})
     assert process.stderr
+    assert "There is no broker" in process.stderr.readline()
     assert "small-1  running  0 of 5 examples" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

@@ -145,6 +145,9 @@ def test_one_in_the_background_is_brought_up_and_down(home: Home) -> None:
     assert all(gone(pid) for pid in (info.pid, *(part.pid for part in info.parts)))
     assert not down(home)
     assert status(home) == []
+    again = up(told.append, home, SUPERVISOR)
+    assert (again.database_url, again.redis_url) == (info.database_url, info.redis_url)
+    assert down(home)
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(home: Home) -> None:

@@ -28,6 +28,20 @@ def test_its_password_is_on_no_command_line(valkey: Valkey) -> None:
     assert stat.S_IMODE((valkey.folder / "valkey.conf").stat().st_mode) == 0o600
 
 
+def test_another_object_over_its_folder_has_its_address(tmp_path: Path) -> None:
+    with Valkey(tmp_path) as server:
+        before = server.url
+    with Valkey(tmp_path) as server:
+        assert server.url == before
+        (tmp_path / "port").write_text("no number")
+    with Valkey(tmp_path) as server, Valkey(tmp_path / "other") as other:
+        assert server.port != other.port
+        (tmp_path / "port").write_text(str(other.port))
+        server.stop()
+        with Valkey(tmp_path) as elsewhere:
+            assert elsewhere.port != other.port
+
+
 def test_killed_and_started_again_it_has_its_address_and_no_data(tmp_path: Path) -> None:
     with Valkey(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         before = server.url

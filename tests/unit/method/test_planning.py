@@ -42,6 +42,12 @@ def test_a_poor_yield_asks_for_more_proposals() -> None:
     assert proposals_to_add(rich, lookahead=10_000) == 0
 
 
+def test_failures_that_come_before_any_success_can_do_not_drive_it() -> None:
+    """Nobody makes outputs: what was refused without them has come to its end, what waits for them has not."""
+    waiting = replace(BEGUN, target=150, proposed=300, gated=300, accepted=270, concluded=15, examples=0)
+    assert proposals_to_add(waiting, lookahead=10_000) == 0
+
+
 def test_a_target_that_is_met_needs_nothing_more() -> None:
     met = replace(BEGUN, proposed=60, gated=60, accepted=40, concluded=40, examples=30)
     assert proposals_to_add(met, lookahead=64) == 0
