@@ -4,6 +4,7 @@ from shared.store.base import Base
 from shared.store.tables.endpoints import EndpointState
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Judgement, Verdict
 from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
+from shared.store.tables.totals import GenerationTotals, RecordTotals, SeedTotals
 from shared.store.tables.work import WorkItem
 
 __all__ = [
@@ -12,16 +13,19 @@ __all__ = [
     "EndpointState",
     "Example",
     "Generation",
+    "GenerationTotals",
     "Instance",
     "Instruction",
     "Judgement",
     "Model",
     "PromptTemplate",
+    "RecordTotals",
     "Run",
     "RunPrompt",
     "RunSeed",
     "RunTarget",
     "SeedTask",
+    "SeedTotals",
     "Server",
     "Verdict",
     "WorkItem",

@@ -23,7 +23,20 @@ from shared.store.session import (
 )
 from shared.store.tables import Base
 
-VIEWS = ["candidates", "edges", "examples", "generations", "judgements", "rejections", "seed_tasks", "verdicts"]
+VIEWS = [
+    *("candidates", "edges", "examples", "funnel", "generations", "instances", "instructions", "judgements", "models"),
+    *(
+        "prompt_templates",
+        "rejections",
+        "runs",
+        "seed_influence",
+        "seed_tasks",
+        "servers",
+        "usage",
+        "verdicts",
+        "yields",
+    ),
+]
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:
@@ -138,6 +151,23 @@ def test_a_dataset_reader_may_ask_for_ancestors(engine: Engine) -> None:
     assert as_reader(engine, f"SELECT * FROM lineage.ancestors('example', '{uuid.uuid4()}')") == []  # noqa: S608 - our key
 
 
+def test_a_dataset_reader_may_ask_for_descendants(engine: Engine) -> None:
+    assert as_reader(engine, f"SELECT * FROM lineage.descendants('model', '{uuid.uuid4()}')") == []  # noqa: S608 - our key
+
+
+def test_every_view_and_column_of_the_lineage_says_what_it_is(engine: Engine) -> None:
+    statement = text(
+        """
+        SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'lineage'
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE coalesce(col_description(c.oid, a.attnum), '') = '' OR coalesce(obj_description(c.oid), '') = ''
+        """
+    )
+    with engine.connect() as connection:
+        assert connection.scalars(statement).all() == []
+
+
 @pytest.mark.parametrize("table", sorted(Base.metadata.tables))
 def test_a_dataset_reader_may_read_no_table(engine: Engine, table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
@@ -168,7 +198,7 @@ def test_a_database_of_a_newer_program_is_left_alone(engine: Engine) -> None:
 
 def test_tables_that_somebody_uses_are_left_as_they_are(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "WAITS_S", ())
-    downgrade(engine, "-1")
+    downgrade(engine, "0005")  # after which come tables that refer to runs
     before = current_revision(engine)
     with engine.connect() as another:
         another.execute(text("LOCK TABLE runs IN ROW EXCLUSIVE MODE"))  # as a worker that writes there
