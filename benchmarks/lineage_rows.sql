@@ -96,7 +96,7 @@ FROM made, accepted, generate_series(2, 4) AS v WHERE sound;
 INSERT INTO candidates (id, run_id, instance_id, number, voice, generation_id, output, state, reason)
 SELECT
   pg_temp.rid('candidate ' || v, n), run_id, pg_temp.rid('instance', n), v - 1,
-  (ARRAY['instance', 'la', 'lb', 'lc'])[v],
+  (ARRAY['instance', 'qwen', 'qwen-chat', 'zephyr'])[v],
   CASE WHEN v = 1 THEN pg_temp.rid('instancing', n) ELSE pg_temp.rid('output ' || v, n) END,
   CASE WHEN v = 1 OR (n + v) %% 50 > 0 THEN 'The answer to number ' || n END,
   CASE WHEN v = 1 OR (n + v) %% 50 > 0 THEN 'accepted' ELSE 'rejected' END,

@@ -17,6 +17,7 @@ MODULES = {
     **dict.fromkeys(("dead", "retry-dead"), "dead"),
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     **dict.fromkeys(("export", "lineage"), "data"),
+    "impact": "impact",
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",
