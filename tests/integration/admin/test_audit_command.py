@@ -66,6 +66,9 @@ DAMAGE = {
         *("verdict edges dangling", "verdicts misattributed"),
     },
     "UPDATE run_targets SET examples = examples + 1": {"counters wrong"},
+    "UPDATE generation_totals SET completion_tokens = completion_tokens + 1": {"call totals astray"},
+    "DELETE FROM record_totals WHERE kind = 'candidate'": {"record totals astray"},
+    "UPDATE seed_totals SET examples = examples - 1": {"seeds' shares astray"},
 }
 
 
