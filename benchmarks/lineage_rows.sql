@@ -35,7 +35,7 @@ INSERT INTO generations (
 SELECT
   pg_temp.rid('proposing', n), run_id, pg_temp.rid('work', n), 0, 'instruction',
   CASE WHEN n %% 3 = 0 THEN 'output_only' ELSE 'input_output' END, models[1], 'http://lm-1',
-  pg_temp.rid('server', 1), templates[1 + n %% 2],
+  pg_temp.rid('server', 1), templates[3 + n %% 2],
   ARRAY(SELECT seeds[1 + pg_temp.lot(n, k, cardinality(seeds))] FROM generate_series(1, 8) k),
   CASE WHEN n < 10 THEN '{}' ELSE ARRAY(
     SELECT pg_temp.rid('instruction', pg_temp.proposal_of(pg_temp.lot(n, k, n / 5 * 3))) FROM generate_series(9, 10) k
@@ -68,7 +68,7 @@ INSERT INTO generations (
 SELECT
   pg_temp.rid('instancing', n), run_id, pg_temp.rid('instance work', n), 0, 'instance',
   CASE WHEN n %% 3 = 0 THEN 'output_only' ELSE 'input_output' END, models[1], 'http://lm-1',
-  pg_temp.rid('server', 1), templates[3 + n %% 2],
+  pg_temp.rid('server', 1), templates[1 + n %% 2],
   ARRAY(SELECT seeds[1 + pg_temp.lot(n, k, cardinality(seeds))] FROM generate_series(21, 26) k), '{}',
   prompt, '{"temperature": 0.7}', n, 'An output', 'stop', NULL, 450, 60, 1.5, 'worker-' || n %% 8
 FROM made, accepted;
