@@ -43,10 +43,9 @@ def spending(session: Session, run_id: uuid.UUID) -> Spending:
     """What a run has cost so far."""
     since = func.extract("epoch", func.now() - Run.active_since)
     state, active_s, since_s = session.execute(select(Run.state, Run.active_s, since).where(Run.id == run_id)).one()
-    generations, tokens = session.execute(
-        select(func.coalesce(func.sum(RunSpending.generations), 0), func.coalesce(func.sum(RunSpending.tokens), 0))
-        .where(RunSpending.run_id == run_id)
-    ).one()  # fmt: skip
+    calls, read_and_written = func.sum(RunSpending.generations), func.sum(RunSpending.tokens)
+    sums = select(func.coalesce(calls, 0), func.coalesce(read_and_written, 0)).where(RunSpending.run_id == run_id)
+    generations, tokens = session.execute(sums).one()
     seconds = active_s + (float(since_s) if state == RunState.RUNNING else 0)
     return Spending(int(generations), int(tokens), seconds / 3600)
 

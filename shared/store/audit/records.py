@@ -122,7 +122,8 @@ def _dangling(child: str) -> Check:
     return Check(
         f"{child} edges dangling",
         f"whatever lineage.edges says that one of {_CHILDREN[child]} came from exists",
-        f"SELECT e.child_id FROM lineage.edges e JOIN {_CHILDREN[child]} c ON c.id = e.child_id AND c.run_id = :run "  # noqa: S608
+        f"SELECT e.child_id FROM lineage.edges e "  # noqa: S608 - our own names
+        f"JOIN {_CHILDREN[child]} c ON c.id = e.child_id AND c.run_id = :run "
         f"WHERE e.child_kind = '{child}' AND e.relation <> 'shown' {parents}",
     )
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from services.admin import adding
+from services.admin.model_check import Described, check_models
 from shared.job import JobSpec
 from shared.lm.fake import FakeServer
 from tests.integration.admin.command_line import CommandLine, row_counts
@@ -77,11 +78,12 @@ def test_a_run_that_changes_while_its_job_is_looked_at_gets_no_voice(
     command("pause", "small-1")
     before = row_counts(database_url)
 
-    def somebody_else(_: JobSpec) -> None:
+    def asked_while_somebody_else_is_at_it(job: JobSpec) -> Described:
         with psycopg.connect(database_url) as connection:
             connection.execute(change)
+        return check_models(job)
 
-    monkeypatch.setattr(adding, "check_models", somebody_else)
+    monkeypatch.setattr(adding, "check_models", asked_while_somebody_else_is_at_it)
     message = command.refused(1, "add-output", "small-1", "--model", "late", *_described(lm.url))
     assert "Somebody changed, resumed or ended run 'small-1'" in message
     assert "Try again" in message

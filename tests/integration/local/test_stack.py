@@ -130,6 +130,13 @@ def test_what_ends_by_itself_is_known(home: Home) -> None:
         assert [part.state for part in status(home)] == [State.READY, State.ENDED]
 
 
+def test_whose_a_stack_is_can_be_known(home: Home) -> None:
+    with small(home, of="demo"):
+        info = running(home)
+        assert info
+        assert info.of == "demo"
+
+
 def test_a_second_stack_is_refused(home: Home) -> None:
     with small(home), pytest.raises(AlreadyUp, match="local down"):
         small(home).start()
