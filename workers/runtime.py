@@ -26,7 +26,7 @@ from shared.store.session import Sessions, make_engine, make_sessions
 from shared.store.shares import Holder
 from workers.hinting import Hinting
 from workers.novelty_indexes import NoveltyIndexes
-from workers.turns import OneAtATime
+from workers.turns import OneAtATime, Turn
 from workers.windows import CallWindow
 
 T = TypeVar("T")
@@ -35,6 +35,11 @@ LOOP_THREAD = "lm-calls"
 STORE_THREADS = 8  # that claim and write for the loop's streams
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
+
+
+def _threads_that_agree() -> ThreadPoolExecutor:
+    """Apart from the others, so that nothing slow can hold up what windows agree on."""
+    return ThreadPoolExecutor(2, thread_name_prefix="shares")
 
 
 class Wakeable(Protocol):
@@ -84,6 +89,8 @@ class Runtime:
     judges: OneAtATime = field(default_factory=OneAtATime)
     gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
+    suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish
+    agreeing: ThreadPoolExecutor = field(default_factory=_threads_that_agree)
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str, int], LanguageModel] = field(default_factory=dict)  # and the job's revision
     _windows: dict[tuple[uuid.UUID, str, int], CallWindow] = field(default_factory=dict)
@@ -115,11 +122,13 @@ class Runtime:
         self.indexes.forget_all_but(running)
         self._contexts = {run_id: context for run_id, context in self._contexts.items() if run_id in running}
         busy = {*running, *+self.streaming}
-        for key in [key for key in self._models if key[0] not in busy]:
-            if window := self._windows.pop(key, None):
-                await window.released()
-            if model := self._models.pop(key, None):
-                await model.close()
+        # A window whose share is not given back yet stays, lest a resumed run gets a second one of the same holder.
+        held = {key for key, window in self._windows.items() if not window.is_released}
+        ended = [key for key in self._models if key[0] not in busy and key not in held]
+        for key in ended:
+            self._windows.pop(key, None)
+        for model in [self._models.pop(key) for key in ended]:
+            await model.close()
 
     def model(self, context: RunContext, name: str) -> LanguageModel:
         """The client of a run's model, made once."""
@@ -142,7 +151,8 @@ class Runtime:
                 size=spec.max_in_flight,
                 weight=context.job.share,
             )
-            self._windows[key] = CallWindow(self.sessions, holder, context.revision, self.model(context, name))
+            model = self.model(context, name)
+            self._windows[key] = CallWindow(self.sessions, self.agreeing, holder, context.revision, model)
         return self._windows[key]
 
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
@@ -162,6 +172,11 @@ class Runtime:
             if (run_id, queue) in self.streams:
                 self.streams[run_id, queue].wake()
 
+    def wake_all(self) -> None:
+        """Tell this process's own streams that there may be work; in the loop."""
+        for stream in self.streams.values():
+            stream.wake()
+
     def close(self) -> None:
         """Give back the connections."""
         for window in self._windows.values():
@@ -169,5 +184,6 @@ class Runtime:
         for model in self._models.values():
             self.loop.run(model.close())
         self.loop.close()
+        self.agreeing.shutdown()
         self.hinting.close()
         self.engine.dispose()

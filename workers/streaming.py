@@ -67,7 +67,7 @@ class Stream:
     _outcomes: list[Outcome] = field(default_factory=list)
     _writing: int = 0
     _claimed: int = 0
-    _suspects: set[uuid.UUID] = field(default_factory=set)  # work held that may be what makes workers vanish
+    _suspect: uuid.UUID | None = None  # work held that may be what makes workers vanish
     _leaving: bool = False
     _feeding: bool = True
     _look: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,6 +100,7 @@ class Stream:
         finally:
             for call in self._calls:
                 call.cancel()
+            self.runtime.suspecting.release(self)
             self.window.leave(self)
             self.runtime.streaming[self.context.run_id] -= 1
 
@@ -150,7 +151,7 @@ class Stream:
             self.window.took(outcome.latency_s)
 
     def _ended(self, call: asyncio.Task[None]) -> None:
-        self._suspects.discard(self._calls.pop(call).id)
+        self._no_more_held([self._calls.pop(call)])
         self.window.ended()
         self._answered.set()
         if len(self._outcomes) >= BATCH or not self.held:
@@ -201,13 +202,20 @@ class Stream:
 
     async def _refill(self, wanted: int) -> int:
         now = time.monotonic()
-        claims = await self._patiently(self._claim, wanted, self.lm.away)
-        if claims:
-            prepared = await self._patiently(self._prepare, claims)
-            self._ready.extend((now, each) for each in prepared)
-            self._suspects |= {each.claim.id for each in prepared if each.claim.suspect}
-            self._claimed += len(claims)
-            self.window.fill()
+        may_suspect = self.runtime.suspecting.take(self)
+        prepared: list[PreparedCall] = []
+        try:
+            claims = await self._patiently(self._claim, wanted, self.lm.away, may_suspect)
+            if claims:
+                prepared = await self._patiently(self._prepare, claims)
+        finally:
+            if may_suspect:
+                self._suspect = next((each.claim.id for each in prepared if each.claim.suspect), None)
+                if self._suspect is None:
+                    self.runtime.suspecting.release(self)
+        self._ready.extend((now, each) for each in prepared)
+        self._claimed += len(claims)
+        self.window.fill()
         return len(claims)
 
     async def _stop_feeding(self) -> None:
@@ -228,8 +236,14 @@ class Stream:
         while self._ready and self._ready[0][0] <= before:
             late.append(self._ready.popleft()[1].claim)
         if late:
-            self._suspects.difference_update(each.id for each in late)
             await self._patiently(self._return, late)
+            self._no_more_held(late)
+
+    def _no_more_held(self, claims: Sequence[Claim]) -> None:
+        if self._suspect in {each.id for each in claims}:
+            self._suspect = None
+            self.runtime.suspecting.release(self)
+            self.runtime.wake_all()
 
     async def _write_answers(self) -> None:
         """Write answers as they come, a batch at a time, until there will be no more."""
@@ -250,7 +264,7 @@ class Stream:
             self._writing = 0
             self.window.fill()
 
-    def _claim(self, count: int, away: bool) -> list[Claim]:
+    def _claim(self, count: int, away: bool, may_suspect: bool) -> list[Claim]:
         """While its servers are away each call is a probe, which is not to cost the same work all its tries."""
         timeout_s = self.context.job.models[self.model].timeout_s
         with self.runtime.sessions.begin() as session:
@@ -263,7 +277,7 @@ class Stream:
                 lease_s=timeout_s + self.runtime.lease_slack_s,
                 worker=self.runtime.worker,
                 revision=self.context.revision,
-                suspect=not self._suspects,
+                suspect=may_suspect,
                 least_tried=away,
             )
 

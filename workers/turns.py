@@ -1,4 +1,4 @@
-"""Work that one thread of a process does at a time, and no oftener than it must."""
+"""What one of a process does at a time."""
 
 import uuid
 from collections import defaultdict
@@ -30,3 +30,22 @@ class OneAtATime:
         """Whether a thread waits for its turn, so that nobody else need ask for it."""
         with self._lock:
             return run_id in self._waiting
+
+
+class Turn:
+    """What one of those in an event loop may do at a time."""
+
+    def __init__(self) -> None:
+        self._whose: object = None
+
+    def take(self, who: object) -> bool:
+        """Whether it was nobody's turn; it is `who`'s now."""
+        if self._whose is not None:
+            return False
+        self._whose = who
+        return True
+
+    def release(self, who: object) -> None:
+        """It is nobody's turn, if it was `who`'s."""
+        if self._whose is who:
+            self._whose = None

@@ -7,7 +7,7 @@ under way is agreed with the other workers every now and then (`shared.store.sha
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -31,7 +31,7 @@ RENEW_S = 0.25  # how often a share is renewed while others want some of the win
 RENEW_ALONE_S = 1.0  # and how often while nobody does
 ABANDONED = (RunState.CANCELLED, RunState.FAILED)  # nobody waits for the calls of such a run
 SAFETY_S = 3.0  # how long before its share expires a worker stops sending calls on it
-_AGREEING = ThreadPoolExecutor(2, thread_name_prefix="shares")  # apart, so that nothing slow can hold it up
+OTHERS_RETURN_S = 2.0  # for how long a share that ran out may not grow: others' did too, with calls under way
 
 
 class Caller(Protocol):
@@ -70,6 +70,7 @@ class CallWindow:
     """How many calls of a model this worker may have under way in a run. It belongs to the event loop."""
 
     sessions: Sessions
+    executor: Executor  # in whose threads it agrees with the other workers
     holder: shares.Holder
     revision: int  # of the run's job
     lm: LanguageModel
@@ -81,7 +82,8 @@ class CallWindow:
     _reports: HealthReports = field(default_factory=HealthReports)
     _callers: list[Caller] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
-    _good_until: float = 0.0
+    _good_until: float = 0.0  # 0 while it has no share
+    _may_grow_at: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)  # the last stream has left
 
     def __post_init__(self) -> None:
@@ -102,7 +104,7 @@ class CallWindow:
     @property
     def _usable(self) -> int:
         """The largest share worth having: what the servers don't take of it may go to others."""
-        return self.holder.size if self._alone else max(1, min(self.holder.size, self.lm.capacity))
+        return self.holder.size if self._alone else min(self.holder.size, self.lm.capacity)
 
     def took(self, latency_s: float) -> None:
         """A call took this long."""
@@ -122,6 +124,11 @@ class CallWindow:
         self._callers.remove(caller)
         if not self._callers:
             self._changed.set()
+
+    @property
+    def is_released(self) -> bool:
+        """Whether no stream is left and the share is given back."""
+        return self._renewing is None
 
     async def released(self) -> None:
         """Wait until no stream is left and the share is given back."""
@@ -155,9 +162,13 @@ class CallWindow:
                     async with asyncio.timeout(pause_s or RENEW_S):
                         await self._changed.wait()
             self.slots = 0
-            await self._in_spite_of_errors(asyncio.to_thread(self._release))
+            await self._in_spite_of_errors(self._give_back())
             if not self._callers:  # none has joined meanwhile
                 self._renewing = None
+
+    async def _give_back(self) -> None:
+        await asyncio.to_thread(self._release)
+        self._good_until = 0.0
 
     async def _in_spite_of_errors(self, work: Awaitable[T]) -> T | None:
         try:
@@ -170,16 +181,19 @@ class CallWindow:
         """Agree with the other workers; returns when to do so again, in seconds."""
         began, holding = time.monotonic(), max(self.slots, self.in_flight)
         held = [(each.stage_name, each.queue if each.feeding else None, each.held) for each in self._callers]
-        fresh = began < self._good_until or not holding
+        lapsed = 0 < self._good_until <= began
+        if lapsed:
+            self._may_grow_at = began + OTHERS_RETURN_S
         news = self._reports.due(began, self.lm.health())
         state, share = await asyncio.get_running_loop().run_in_executor(
-            _AGREEING, self._agree, held, holding, fresh, news
+            self.executor, self._agree, held, holding, began >= self._may_grow_at, news
         )
-        self._reports.told(began, news)
+        if state is RunState.RUNNING:
+            self._reports.told(began, news)
         self._good_until = began + shares.EXPIRES_S - SAFETY_S
         self.over = state is not RunState.RUNNING
         self._alone = share.alone
-        changed = share.slots != self.slots or self.over or not fresh
+        changed = share.slots != self.slots or self.over or lapsed
         self.slots = share.slots
         if state in ABANDONED:
             for each in self._callers:

@@ -112,31 +112,29 @@ class Breaker:
     def answered(self, trip: Trip) -> None:
         """A call was answered."""
         now = self._clock()
-        if now - trip.began > self._slow_s:
-            self.limit.too_slow(trip.began, now)
-        else:
-            self.limit.grow()
+        self.limit.answered(trip.began, now, slow=now - trip.began > self._slow_s)
         self._alive(now)
         self._end(trip, now)
 
     def failed(self, trip: Trip, error: LMError) -> None:
         """A call failed."""
         now = self._clock()
-        away = self._says_away(trip, error, now)
+        current, away = trip.era == self._era, self._says_away(trip, error, now)
         if isinstance(error, RefusedInput):
             self._alive(now)  # as good an answer as any
         else:
             self._failing(error, now)
         self._end(trip, now, error, away=away)
-        if isinstance(error, Overloaded) and error.retry_after_s:
+        # While it takes some calls, the one that it turned away waits alone, and the limit is less.
+        if current and isinstance(error, Overloaded) and error.retry_after_s and (away or not self.closed):
             self._leave_alone(min(error.retry_after_s, LONGEST_WAIT_S), now)
 
     def _says_away(self, trip: Trip, error: LMError, now: float) -> bool:
         if isinstance(error, Overloaded):
             at_floor = self.limit.value == 1
-            return self.limit.too_many(self.in_flight, trip.began, now) and at_floor
+            return self.limit.turned_away(self.in_flight, trip.began, now) and at_floor
         if isinstance(error, TimedOut):
-            self.limit.too_slow(trip.began, now)
+            self.limit.timed_out(trip.began, now)
         return isinstance(error, Unreachable | Misconfigured | TimedOut)
 
     def _alive(self, now: float) -> None:
@@ -162,12 +160,15 @@ class Breaker:
             self._broken += broken
             self._faults = 0 if broken else self._faults + away
             if self._faults >= FAULTS_IN_A_ROW or self._broken >= BROKEN_IN_A_ROW:
+                if isinstance(error, TimedOut):
+                    self.limit.all_timed_out(trip.began, now)
+                else:
+                    self.limit.regrow()
                 self._open(now)
 
     def _close(self, now: float) -> None:
         self._open_until, self._openings, self.since = None, 0, now
         self._begin_era()
-        self.limit.regrow()
 
     def _open(self, now: float) -> None:
         most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._openings, 30))

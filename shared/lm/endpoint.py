@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from shared.lm.api_key import ApiKey
 from shared.lm.breaker import Breaker
-from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, Unreachable
+from shared.lm.errors import BrokenAnswer, LMError, Misconfigured, TimedOut, Unreachable
 from shared.lm.faults import lm_error, one_line
 from shared.lm.health import CircuitState, EndpointHealth
 from shared.lm.protocol import Answer, Call, Description, FinishReason
@@ -63,7 +63,11 @@ class Endpoint:
         """Ask the server anew what it serves."""
         if self._key.fault:
             raise Misconfigured(self._client.url, self._key.fault)
-        self._served = await self._ask(self._client.describe(), min(self._timeout_s, DESCRIBE_TIMEOUT_S))
+        patience_s = min(self._timeout_s, DESCRIBE_TIMEOUT_S)
+        try:
+            self._served = await self._ask(self._client.describe(), patience_s)
+        except TimedOut as error:  # which says nothing of the call that waits for it
+            raise Unreachable(self._client.url, f"it did not say within {patience_s:g} s what it serves") from error
         return self._served
 
     async def generate(self, call: Call) -> Answer:

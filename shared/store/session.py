@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from psycopg import errors
-from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, exc, text
+from sqlalchemy import ColumnElement, Engine, Interval, cast, create_engine, exc, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -102,6 +102,12 @@ def cause(error: exc.SQLAlchemyError) -> str:
 def seconds(count: float) -> ColumnElement[object]:
     """So many seconds as Postgres's interval."""
     return cast(f"{count:.6f} seconds", Interval)  # Postgres reads no exponent such as a tiny number is written with
+
+
+def limit_waits(session: Session, *, lock_s: float, idle_s: float) -> None:
+    """For the rest of the transaction: wait for a lock, or let the session stand idle, for so many seconds at most."""
+    limits = {"lock_timeout": lock_s, "idle_in_transaction_session_timeout": idle_s}
+    session.execute(select(*(func.set_config(name, f"{limit:.0f}s", True) for name, limit in limits.items())))
 
 
 def ping(engine: Engine) -> None:

@@ -16,12 +16,14 @@ from sqlalchemy.orm import Session
 
 from shared.store.fair_division import divide_by_stage, divide_by_weight
 from shared.store.locks import lock
-from shared.store.session import seconds
+from shared.store.session import limit_waits, seconds
 from shared.store.tables.work import ModelShare
 
 TOLERANCE = 8  # one part in so many of a window more than is fair is not passed on: it would be idle on its way
 EXPIRES_S = 15.0  # after which the share of a worker that does not renew it goes to others
 FORGOTTEN_S = 3600.0
+LOCK_S = 1.0  # how long a worker waits for those who agree before it
+STANDSTILL_S = 3.0  # after which Postgres takes it to stand still, and ends its transaction
 TURN_S = 10.0  # how long a slot that can't be divided is one run's
 
 
@@ -50,7 +52,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """What a worker wants, by stage, and how many slots it has."""
+    """What a worker wants, by stage, and how many slots nobody else may have because of it."""
 
     run_id: uuid.UUID
     model: str
@@ -58,7 +60,7 @@ class Bid:
     size: int
     weight: float
     wanted: Sequence[int]
-    slots: int
+    reserved: int
 
 
 class Pool:
@@ -101,6 +103,8 @@ def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: i
     moment to moment, so one that has a little more than is fair keeps it from the others of its run, unless one of
     them has less than half.
     """
+    # A worker that stands still in here, or waits for one, must not keep the others from agreeing in time.
+    limit_waits(session, lock_s=LOCK_S, idle_s=STANDSTILL_S)
     lock(session, "share", holder.pool)
     others, turn = _others(session, holder)
     fellows = [bid for bid in others if (bid.run_id, bid.model) == (holder.run_id, holder.model)]
@@ -108,14 +112,14 @@ def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: i
     pool = Pool([own, *others])
     allotted = pool.allotted(holder.run_id, holder.model, turn)
     fair = divide_by_stage(allotted, {bid.worker: bid.wanted for bid in [own, *fellows]})
-    of_fellows = sum(bid.slots for bid in fellows)
+    of_fellows = sum(bid.reserved for bid in fellows)
     due = fair[holder.worker]
-    if holding - due <= holder.size // TOLERANCE and all(2 * bid.slots >= fair[bid.worker] for bid in fellows):
+    if holding - due <= holder.size // TOLERANCE and all(2 * bid.reserved >= fair[bid.worker] for bid in fellows):
         due = max(due, min(holding, sum(wanted), allotted - of_fellows))
-    free = min(pool.size - sum(bid.slots for bid in others), holder.size - of_fellows)
-    slots = max(holding, min(due, free)) if may_grow else holding
-    _write(session, holder, wanted, slots)
-    return Share(min(due, slots), alone=not others)
+    free = min(pool.size - sum(bid.reserved for bid in others), holder.size - of_fellows)
+    reserved = max(holding, min(due, free)) if may_grow else holding
+    _write(session, holder, wanted, reserved)
+    return Share(min(due, reserved), alone=not others)
 
 
 def _others(session: Session, holder: Holder) -> tuple[list[Bid], int]:
@@ -128,14 +132,14 @@ def _others(session: Session, holder: Holder) -> tuple[list[Bid], int]:
     return [Bid(*each) for each in found], int(turn)
 
 
-def _write(session: Session, holder: Holder, wanted: Sequence[int], slots: int) -> None:
+def _write(session: Session, holder: Holder, wanted: Sequence[int], reserved: int) -> None:
     place = {"run_id": holder.run_id, "model": holder.model, "worker": holder.worker}
     values = {
         "pool": holder.pool,
         "size": holder.size,
         "weight": holder.weight,
         "wanted": list(wanted),
-        "slots": slots,
+        "slots": reserved,
         "expires_at": func.now() + seconds(EXPIRES_S),
     }
     row = insert(ModelShare).values(**place, **values)

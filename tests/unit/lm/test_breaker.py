@@ -148,15 +148,45 @@ def test_late_news_of_calls_from_before_change_nothing(breaker: Breaker, clock: 
     assert (breaker.state, breaker.wait_s, breaker.in_flight) == (CircuitState.OPEN, before, 0)
 
 
-def test_what_a_server_asks_for_is_honoured_up_to_the_cap(breaker: Breaker) -> None:
-    busy = of(Overloaded)
-    assert isinstance(busy, Overloaded)
-    busy.retry_after_s = 7
-    breaker.failed(breaker.begin(), busy)
+def busy(retry_after_s: float) -> Overloaded:
+    error = Overloaded("http://lm", "detail")
+    error.retry_after_s = retry_after_s
+    return error
+
+
+def down_to_one(breaker: Breaker, clock: Clock) -> None:
+    """Until the server is sent one call at a time."""
+    while breaker.limit.value > 1:
+        clock.now += 1
+        fail(breaker, Overloaded)
+
+
+def test_what_a_server_without_room_for_one_call_asks_for_is_honoured_up_to_the_cap(
+    breaker: Breaker, clock: Clock
+) -> None:
+    down_to_one(breaker, clock)
+    clock.now += 1
+    breaker.failed(breaker.begin(), busy(7))
     assert (breaker.state, breaker.wait_s) == (CircuitState.OPEN, 7)
-    busy.retry_after_s = 3600
-    breaker.failed(breaker.begin(), busy)
+    breaker.failed(breaker.begin(), busy(3600))
     assert breaker.wait_s == LONGEST_WAIT_S
+
+
+def test_a_server_that_turns_one_call_away_is_sent_others_whatever_it_asks_for(breaker: Breaker) -> None:
+    trips = [breaker.begin() for _ in range(CEILING)]
+    breaker.failed(trips[0], busy(7))
+    assert (breaker.state, breaker.limit.value) == (CircuitState.CLOSED, CEILING // 2)
+
+
+def test_what_a_server_asked_for_before_it_was_back_is_no_news(breaker: Breaker, clock: Clock) -> None:
+    down_to_one(breaker, clock)
+    clock.now += 1
+    late = breaker.begin()
+    open_up(breaker)
+    wait(breaker, clock)
+    breaker.answered(breaker.begin())
+    breaker.failed(late, busy(7))
+    assert breaker.closed
 
 
 def test_a_burst_that_is_too_large_halves_the_limit_once(breaker: Breaker, clock: Clock) -> None:
@@ -176,21 +206,68 @@ def test_what_is_under_way_is_halved_when_it_is_less_than_the_limit(breaker: Bre
     assert breaker.limit.value == 2
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["answered", "timed-out"])
-def test_a_call_that_took_too_long_halves_the_limit(breaker: Breaker, clock: Clock, answered: bool) -> None:
-    trip = breaker.begin()
+def one_round(breaker: Breaker, clock: Clock, slow: int, timed_out: int = 0) -> None:
+    """As many calls as may be under way, some of which take too long."""
+    clock.now += 1
+    trips = [breaker.begin() for _ in range(breaker.room)]
+    for trip in trips[slow + timed_out :]:
+        breaker.answered(trip)
     clock.now += SLOW_S + 1
-    breaker.answered(trip) if answered else breaker.failed(trip, of(TimedOut))
-    assert breaker.limit.value == CEILING // 2
-    assert breaker.closed
+    for trip in trips[:timed_out]:
+        breaker.failed(trip, of(TimedOut))
+    for trip in trips[timed_out : slow + timed_out]:
+        breaker.answered(trip)
+
+
+@pytest.mark.parametrize(("slow", "timed_out"), [(4, 0), (0, 4), (3, 1), (8, 0), (0, 2)])
+def test_a_round_half_of_which_took_too_long_halves_the_limit(
+    breaker: Breaker, clock: Clock, slow: int, timed_out: int
+) -> None:
+    one_round(breaker, clock, slow, timed_out)
+    expected = CEILING // 2 if slow + timed_out >= CEILING / 2 else CEILING
+    assert breaker.limit.value == expected
+
+
+def test_a_few_slow_calls_in_each_round_leave_the_limit_as_it_is(breaker: Breaker, clock: Clock) -> None:
+    for _ in range(50):
+        one_round(breaker, clock, slow=3)
+        assert breaker.limit.value == CEILING
+
+
+def test_an_lm_that_is_slow_whatever_the_load_keeps_its_limit(breaker: Breaker, clock: Clock) -> None:
+    sizes = []
+    for _ in range(20):
+        sizes.append(breaker.limit.value)
+        one_round(breaker, clock, slow=breaker.room)
+    assert sizes[:3] == [CEILING, CEILING // 2, CEILING]
+    assert sizes.count(CEILING) >= 18
+
+
+def test_while_calls_are_lost_by_slowness_the_limit_goes_on_falling(breaker: Breaker, clock: Clock) -> None:
+    one_round(breaker, clock, slow=8)
+    one_round(breaker, clock, slow=3, timed_out=1)
+    assert breaker.limit.value == CEILING // 4
+    one_round(breaker, clock, slow=0, timed_out=2)
+    assert breaker.limit.value == 1
+
+
+def test_after_a_circuit_that_time_outs_opened_fewer_calls_are_sent(breaker: Breaker, clock: Clock) -> None:
+    clock.now += 1
+    trips = [breaker.begin() for _ in range(CEILING)]
+    clock.now += 2 * SLOW_S
+    for trip in trips:
+        breaker.failed(trip, of(TimedOut))
+    assert breaker.state is CircuitState.OPEN
+    wait(breaker, clock)
+    breaker.answered(breaker.begin())
+    assert (breaker.closed, breaker.room) == (True, CEILING // 2 + 1)
 
 
 def test_the_limit_grows_by_one_for_each_round_of_answers(breaker: Breaker, clock: Clock) -> None:
-    trip = breaker.begin()
-    clock.now += SLOW_S + 1
-    breaker.answered(trip)
+    one_round(breaker, clock, slow=4)
     sizes = []
     for _ in range(4 + 5 + 6 + 7 + 100):
+        clock.now += 0.001
         breaker.answered(breaker.begin())
         sizes.append(breaker.limit.value)
     assert [sizes.count(size) for size in (4, 5, 6, 7)] == [3, 5, 6, 7]
