@@ -151,10 +151,10 @@ class Stream:
             self.window.took(outcome.latency_s)
 
     def _ended(self, call: asyncio.Task[None]) -> None:
-        self._no_more_held([self._calls.pop(call)])
+        del self._calls[call]
         self.window.ended()
         self._answered.set()
-        if len(self._outcomes) >= BATCH or not self.held:
+        if self._are_due:
             self._enough.set()
 
     async def _feed(self) -> None:
@@ -245,6 +245,12 @@ class Stream:
             self.runtime.suspecting.release(self)
             self.runtime.wake_all()
 
+    @property
+    def _are_due(self) -> bool:
+        """Whether the answers should be written at once."""
+        suspected = any(each.prepared.claim.id == self._suspect for each in self._outcomes)
+        return len(self._outcomes) >= BATCH or not self.held or suspected
+
     async def _write_answers(self) -> None:
         """Write answers as they come, a batch at a time, until there will be no more."""
         while self._feeding or self._calls or self._outcomes:
@@ -252,7 +258,7 @@ class Stream:
             if not self._outcomes:
                 await self._answered.wait()
                 continue
-            if len(self._outcomes) < BATCH and self.held:
+            if not self._are_due:
                 self._enough.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(FLUSH_S):
@@ -262,6 +268,7 @@ class Stream:
             # A second try is harmless: what is written holds its lease no more.
             await self._patiently(save, self.runtime, self.context, self.stage, batch, self.chance)
             self._writing = 0
+            self._no_more_held([each.prepared.claim for each in batch])
             self.window.fill()
 
     def _claim(self, count: int, away: bool, may_suspect: bool) -> list[Claim]:

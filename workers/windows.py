@@ -90,9 +90,14 @@ class CallWindow:
         self.lm.when_room(self.fill)
 
     @property
+    def agreed(self) -> bool:
+        """Whether it has a share that nobody else may have been given."""
+        return time.monotonic() < self._good_until
+
+    @property
     def free(self) -> int:
         """How many more calls may be sent now: none on a share that others may have been given meanwhile."""
-        if time.monotonic() >= self._good_until:
+        if not self.agreed:
             return 0
         return max(0, min(self.slots, self.lm.capacity) - self.in_flight)
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.lm.connect import connect
-from shared.lm.errors import LMError
+from shared.lm.errors import LMError, Unreachable
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_http import Delivery
 from shared.lm.protocol import Call, LanguageModel
 from shared.method.decoding import Decoding
-from tests.integration.lm.session import make_spec
+from tests.integration.lm.session import ask, make_spec
 
 T = TypeVar("T")
 STOPS = ("\n", "ab")
@@ -90,6 +90,13 @@ async def _end_well(lm: LanguageModel, call: Call) -> None:
     else:
         assert not any(stop in ended.text for stop in STOPS)
         assert "\x00" not in ended.text.encode().decode()
+
+
+def test_a_server_that_does_not_say_what_it_serves_is_away_and_no_call_has_timed_out() -> None:
+    with FakeServer() as server:
+        server.description_fault = FakeFault(delivery=Delivery.HUNG)
+        with pytest.raises(Unreachable, match=r"did not say within 0\.2 s what it serves"):
+            ask("tgi", server.url, Call("p", Decoding(temperature=0)), timeout_s=0.2)
 
 
 async def _describe_well(lm: LanguageModel) -> None:

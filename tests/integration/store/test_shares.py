@@ -1,11 +1,14 @@
 """Workers and runs that share a model's window never have more calls under way than it allows."""
 
+import time
 import uuid
 
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared.job import ModelSpec
+from shared.store import shares
 from shared.store.keys import pool_key
 from shared.store.session import Sessions
 from shared.store.shares import Holder, Share, release, renew
@@ -171,6 +174,19 @@ def test_a_run_that_wants_nothing_more_keeps_room_for_its_calls_under_way(
     ask_for(sessions, paused)
     assert ask_for(sessions, paused, wanted=0, holding=5).slots == 0
     assert ask_for(sessions, other).slots == 3
+
+
+def test_a_worker_that_stands_still_while_it_agrees_keeps_the_others_waiting_for_seconds(
+    sessions: Sessions, run_id: uuid.UUID
+) -> None:
+    with sessions() as standing_still:
+        renew(standing_still, Holder(run_id, "base", "a", POOL, 4), wanted=[9, 0, 0], holding=0)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            ask(sessions, run_id, "b")
+        time.sleep(shares.STANDSTILL_S)
+        assert ask(sessions, run_id, "b") == Share(4, alone=True)
+        with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
+            standing_still.commit()
 
 
 def test_a_pool_is_known_by_its_servers_in_any_order_and_by_what_they_serve() -> None:

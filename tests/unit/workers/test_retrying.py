@@ -82,6 +82,15 @@ def test_the_longest_wait_doubles_up_to_its_cap() -> None:
     assert waits == [1, 2, 4, 8, 10, 10]
 
 
+@pytest.mark.parametrize(("asked", "waits"), [(None, 1), (0.5, 1), (7, 7), (3600, 10)])
+def test_a_server_is_not_asked_again_before_the_time_it_asked_for(asked: float | None, waits: float) -> None:
+    busy = Overloaded("http://lm", "")
+    busy.retry_after_s = asked
+    later = postponement(POLICY, a_claim(), busy, Unlucky())
+    assert later is not None
+    assert later.wait_s == waits
+
+
 def test_waits_are_spread_out() -> None:
     chance = random.Random(0)
     later = [postponement(POLICY, a_claim(overloads=4), Overloaded("http://lm", ""), chance) for _ in range(200)]

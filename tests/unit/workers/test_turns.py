@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from workers.turns import OneAtATime
+from workers.turns import OneAtATime, Turn
 
 RUN = uuid.UUID(int=1)
 
@@ -53,3 +53,13 @@ def test_runs_do_not_wait_for_each_other() -> None:
     turns, done = OneAtATime(), []
     turns.do(RUN, lambda: turns.do(uuid.UUID(int=2), lambda: done.append(2)))
     assert done == [2]
+
+
+def test_a_turn_is_one_at_a_time_and_only_its_owner_ends_it() -> None:
+    turn = Turn()
+    assert turn.take("a")
+    assert not turn.take("a")
+    turn.release("b")
+    assert not turn.take("b")
+    turn.release("a")
+    assert turn.take("b")
