@@ -16,7 +16,8 @@ MODULES = {
     "add-output": "adding",
     **dict.fromkeys(("dead", "retry-dead"), "dead"),
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
-    **dict.fromkeys(("export", "lineage"), "data"),
+    **dict.fromkeys(("export", "db"), "data"),
+    "lineage": "lineage",
     "impact": "impact",
     "rejudge": "rejudging",
     "audit": "auditing",
@@ -24,7 +25,6 @@ MODULES = {
     "novelty": "novelty",
     "consensus": "consensus",
     "local": "local",
-    "db": "data",
     "bench": "bench",
 }
 

@@ -37,7 +37,7 @@ def complain(message: str) -> None:
 
 
 def answer(line: str) -> None:
-    """Print a result of one line."""
+    """Print a result that is not JSON."""
     out.print(Text(printable(line)))
 
 

@@ -1,4 +1,4 @@
-"""Commands about data: bring the tables up to date, export examples, ask where one came from."""
+"""Commands about data: bring the tables up to date, export examples."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,11 @@ from typing import Annotated
 import typer
 
 from services.admin.connections import open_engine, open_session
-from services.admin.console import answer, out, print_json, say
-from services.admin.jobs import AsJson
-from services.admin.lineage_tree import lineage_tree
+from services.admin.console import answer, say
 from services.admin.runs import JudgementNumber, RunName
 from shared.dataset.export import ExportFormat
 from shared.dataset.export import export as export_run
 from shared.store.judgements import find_judgement
-from shared.store.lineage import find_record, lineage_of
 from shared.store.migrate import upgrade as upgrade_database
 from shared.store.runs import find_run
 
@@ -52,38 +49,7 @@ def export(
     answer(str(path))
 
 
-def lineage(
-    id: Annotated[str, typer.Argument(metavar="ID", help="the id of an example or any record, or its beginning")],
-    as_json: AsJson = False,
-) -> None:
-    """Show where a record came from, down to models, prompt templates and seed tasks."""
-    with open_session() as session:
-        graph = lineage_of(session, *find_record(session, id))
-    if as_json:
-        root = graph.nodes[graph.root]
-        print_json(
-            {
-                "kind": root.kind,
-                "id": str(root.id),
-                "nodes": [{"kind": node.kind, "id": str(node.id), **node.attributes} for node in graph.nodes.values()],
-                "edges": [
-                    {
-                        "child_kind": graph.nodes[edge.child].kind,
-                        "child_id": str(edge.child),
-                        "relation": edge.relation,
-                        "parent_kind": graph.nodes[edge.parent].kind,
-                        "parent_id": str(edge.parent),
-                    }
-                    for edge in graph.edges
-                ],
-            }
-        )
-    else:
-        out.print(lineage_tree(graph))
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(export)
-    app.command()(lineage)
     app.add_typer(database, name="db")

@@ -1,0 +1,65 @@
+"""The command that asks where a record came from."""
+
+from typing import Annotated
+
+import typer
+
+from services.admin.connections import open_session
+from services.admin.console import answer, out, print_json
+from services.admin.jobs import AsJson
+from services.admin.lineage_dot import lineage_dot
+from services.admin.lineage_tree import lineage_tree
+from shared.dataset.prov_document import prov_json
+from shared.errors import UserError
+from shared.store.lineage import Lineage, find_record, lineage_of
+
+
+class OneFormError(UserError):
+    """Ask for one form of the lineage: --json, --dot or --prov."""
+
+
+def lineage(
+    id: Annotated[str, typer.Argument(metavar="ID", help="the id of an example or any record, or its beginning")],
+    as_json: AsJson = False,
+    as_dot: Annotated[
+        bool, typer.Option("--dot", help="print a graph for Graphviz, as in: … --dot | dot -Tsvg")
+    ] = False,
+    as_prov: Annotated[bool, typer.Option("--prov", help="print W3C PROV-JSON")] = False,
+) -> None:
+    """Show where a record came from, down to models, prompt templates and seed tasks."""
+    if as_json + as_dot + as_prov > 1:
+        raise OneFormError
+    with open_session() as session:
+        graph = lineage_of(session, *find_record(session, id))
+    if as_json:
+        print_json(_graph(graph))
+    elif as_dot:
+        answer(lineage_dot(graph))
+    elif as_prov:
+        answer(prov_json(graph))
+    else:
+        out.print(lineage_tree(graph))
+
+
+def _graph(graph: Lineage) -> dict[str, object]:
+    root = graph.nodes[graph.root]
+    return {
+        "kind": root.kind,
+        "id": str(root.id),
+        "nodes": [{"kind": node.kind, "id": str(node.id), **node.attributes} for node in graph.nodes.values()],
+        "edges": [
+            {
+                "child_kind": graph.nodes[edge.child].kind,
+                "child_id": str(edge.child),
+                "relation": edge.relation,
+                "parent_kind": graph.nodes[edge.parent].kind,
+                "parent_id": str(edge.parent),
+            }
+            for edge in graph.edges
+        ],
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(lineage)
