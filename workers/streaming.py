@@ -12,24 +12,22 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain, repeat
 from random import Random
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from shared.lm.errors import BrokenAnswer, LMError
 from shared.lm.protocol import Answer, LanguageModel
 from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.store import budgets, sweeping, work
 from shared.store.loading import RunContext
-from shared.store.session import cause, passes
 from shared.store.work import Claim
 from workers.calls import Outcome, PreparedCall
+from workers.patience import patiently
 from workers.runtime import Runtime
+from workers.sending import send
 from workers.stages import CRASHED, UNRENDERABLE, VANISHED, LMStage, give_up, has_crashed, save
 from workers.windows import CallWindow
 
@@ -45,7 +43,6 @@ LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
 WAIT_FOR_ROOM_S = 20.0  # how long it waits for room in a window that others fill, before it leaves its thread
 TURN_S = 30.0  # after which a stream makes room for other runs', if there are any
-DATABASE_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # how long a stream waits for a database that restarts; the last, again
 
 
 @dataclass
@@ -145,7 +142,7 @@ class Stream:
         self._look.set()
 
     async def _call(self, prepared: PreparedCall) -> None:
-        outcome = await _outcome(self.lm, prepared)
+        outcome = await send(self.lm, prepared)
         self._outcomes.append(outcome)
         if isinstance(outcome.result, Answer):
             self.window.took(outcome.latency_s)
@@ -334,28 +331,4 @@ class Stream:
         self.runtime.hinting.hint(self.context.run_id, waiting)
 
     async def _patiently(self, function: Callable[..., T], *arguments: object) -> T:
-        """Do it in a thread, again and again while the database is away, but not much longer than the worker lives."""
-        for wait_s in chain(DATABASE_WAITS_S, repeat(DATABASE_WAITS_S[-1])):
-            try:
-                return await asyncio.to_thread(function, *arguments)
-            except SQLAlchemyError as error:
-                if not passes(error) or (self.runtime.stopping.is_set() and wait_s == DATABASE_WAITS_S[-1]):
-                    raise
-                log.warning("the database takes nothing now, will try again", error=cause(error))
-                await asyncio.sleep(wait_s)
-        raise AssertionError("repeat() has no end")
-
-
-async def _outcome(lm: LanguageModel, prepared: PreparedCall) -> Outcome:
-    started = time.monotonic()
-    result: Answer | LMError
-    try:
-        result = await lm.generate(prepared.call)
-    except LMError as error:
-        result = error
-    except Exception as error:  # it must not cost the calls beside it
-        log.exception("LM call failed in a way that nobody foresaw", work_item=str(prepared.claim.id))
-        result = BrokenAnswer(prepared.model, f"{type(error).__name__}: {error}")
-    if isinstance(result, LMError):
-        log.warning("LM call failed", fault=result.fault, detail=str(result), work_item=str(prepared.claim.id))
-    return Outcome(prepared, result, time.monotonic() - started)
+        return await patiently(self.runtime.stopping, function, *arguments)

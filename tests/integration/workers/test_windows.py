@@ -184,9 +184,11 @@ def test_after_an_outage_a_worker_that_waited_takes_no_room_of_calls_under_way(
     monkeypatch.setattr(shares, "EXPIRES_S", 2.0)
     monkeypatch.setattr(windows, "SAFETY_S", 0.5)
     runs = [plant_run(sessions), plant_run(sessions, "another")]
+    returned = threading.Event()
 
-    async def session() -> None:
-        busy, waiting = (window_of(sessions, executor, run_id, "w") for run_id in runs)
+    async def session(busys_thread: ThreadPoolExecutor) -> None:
+        busy = window_of(sessions, busys_thread, runs[0], "w")
+        waiting = window_of(sessions, executor, runs[1], "w")
         callers = join([busy])
         async with asyncio.timeout(40):
             while callers[0].sent < SIZE:
@@ -195,20 +197,23 @@ def test_after_an_outage_a_worker_that_waited_takes_no_room_of_calls_under_way(
             while not waiting.agreed:
                 await asyncio.sleep(0.05)
             with an_outage(postgres, database_url):
-                await asyncio.sleep(2.5)
+                busys_thread.submit(returned.wait, 20)
+                await asyncio.sleep(3)
                 assert [busy.agreed, waiting.agreed] == [False, False]
-            while not (busy.agreed and waiting.agreed):
+            for _ in range(20):  # the one that waits is back before the other
                 assert callers[1].sent == 0
-                await asyncio.sleep(0.01)
-            for _ in range(50):
                 await asyncio.sleep(0.05)
+            returned.set()
+            for _ in range(50):
                 assert callers[1].sent == 0
+                await asyncio.sleep(0.05)
             busy.in_flight = callers[0].held = 0  # all its calls end
             while callers[1].sent < SIZE:
                 await asyncio.sleep(0.05)
         await leave([busy, waiting], callers)
 
-    asyncio.run(session())
+    with ThreadPoolExecutor(1) as busys_thread:
+        asyncio.run(session(busys_thread))
 
 
 def test_a_process_holds_one_suspect_whatever_its_runs_and_queues(runtime: Runtime) -> None:
