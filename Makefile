@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check lint types contracts format lock audit env clean
+.PHONY: help setup demo test chaos image-check check lint types contracts format lock audit env clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: setup  ## run every test, on real Postgres and Valkey servers of its own
 chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
 	@echo "SEED=$(SEED)"
 	SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m chaos -rA --show-capture=stdout
+
+image-check: setup  ## do the Dockerfile's steps without Docker, and run a job by what they make
+	$(BIN)/python -m pytest tests/deploy -m image -n 0
 
 SEED := $(or $(SEED),$(shell date +%s))
 
