@@ -6,7 +6,7 @@ import structlog
 
 from shared.lm.errors import BrokenAnswer, LMError
 from shared.lm.protocol import Answer, LanguageModel
-from workers.calls import Outcome, PreparedCall
+from workers.calls import NOT_TAKEN, Outcome, PreparedCall
 
 log = structlog.get_logger()
 
@@ -23,5 +23,15 @@ async def send(lm: LanguageModel, prepared: PreparedCall) -> Outcome:
         log.exception("LM call failed in a way that nobody foresaw", work_item=str(prepared.claim.id))
         result = BrokenAnswer(prepared.model, f"{type(error).__name__}: {error}")
     if isinstance(result, LMError):
-        log.warning("LM call failed", fault=result.fault, detail=str(result), work_item=str(prepared.claim.id))
+        _log(prepared, result)
     return Outcome(prepared, result, time.monotonic() - started)
+
+
+def _log(prepared: PreparedCall, error: LMError) -> None:
+    """Say that a call failed; a server that took it may quote the prompt, which the log is not to hold."""
+    about = {"work_item": str(prepared.claim.id), "fault": error.fault, "endpoint": error.endpoint}
+    if error.fault in NOT_TAKEN:
+        log.warning("LM call failed", **about, detail=error.detail)
+    else:
+        log.warning("LM call failed", **about)
+        log.debug("what the server said", **about, detail=error.detail)
