@@ -49,11 +49,6 @@ class WrongPoolError(UserError):
     figures in one process"""
 
 
-class ManyProcessesError(UserError):
-    """PROMETHEUS_MULTIPROC_DIR is set, but a worker is one process, whose figures are at its own HEALTH_ADDRESS:
-    unset it"""
-
-
 try:
     app: Celery = app_from_environment()
 except EnsembleInstructError as error:
@@ -82,16 +77,15 @@ def _check_options(options: dict[str, Any], **_: Any) -> None:
     try:
         for name in wanted.split(",") if isinstance(wanted, str) else wanted:
             names.checked(name)
-        _check_pool(get_implementation(options.get("pool_cls") or app.conf.worker_pool).__module__.rpartition(".")[2])
+        _check_pool(options.get("pool_cls") or options.get("pool") or app.conf.worker_pool)
     except EnsembleInstructError as error:
         sys.exit(f"error: {error}")
 
 
-def _check_pool(pool: str) -> None:
-    if pool not in ("thread", "solo"):
-        raise WrongPoolError(pool=pool)
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        raise ManyProcessesError
+def _check_pool(pool: Any) -> None:
+    name = get_implementation(pool).__module__.rpartition(".")[2]
+    if name not in ("thread", "solo"):
+        raise WrongPoolError(pool=name)
 
 
 @worker_init.connect
