@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from uuid import UUID
 from prometheus_client import Counter as Series
 from prometheus_client import Histogram
 
-from shared.lm.errors import LMError
+from shared.lm.errors import Fault, LMError
 from shared.lm.protocol import Answer
 from shared.method.tasks import Stage, TaskType
 from shared.telemetry.histogram import Observations
@@ -82,10 +82,11 @@ class GatePassage(Timed):
 
 @dataclass(slots=True)
 class _Meter:
-    """The series of one model and stage."""
+    """The series of one model and stage, all of which begin at zero, so that the first fault is seen as such."""
 
     model: str
     stage: Stage
+    calls: Mapping[str, Series]
     latency: Observations
     read: Series
     written: Series
@@ -96,14 +97,11 @@ class _Meter:
         return cls(
             model,
             stage,
+            {outcome: CALLS.labels(model, stage, outcome) for outcome in (ANSWERED, LOST, *Fault)},
             latency=LATENCY.labels(model, stage),
             read=TOKENS.labels(model, stage, Direction.READ),
             written=TOKENS.labels(model, stage, Direction.WRITTEN),
         )
-
-    def count(self, outcome: str, calls: int) -> None:
-        if calls:
-            CALLS.labels(self.model, self.stage, outcome).inc(calls)
 
     def forget(self) -> None:
         LATENCY.remove(self.model, self.stage)
@@ -120,16 +118,16 @@ def count_calls(stage: Stage, outcomes: Sequence[Outcome], held: Collection[UUID
     meter = _meters.get((model, stage)) or _meters.setdefault((model, stage), _Meter.of(model, stage))
     meter.used_at = time.monotonic()
     kept = [each for each in outcomes if each.prepared.claim.id in held]
-    meter.count(LOST, len(outcomes) - len(kept))
+    meter.calls[LOST].inc(len(outcomes) - len(kept))
     answered = [(each.latency_s, each.result) for each in kept if isinstance(each.result, Answer)]
     if answered:
-        meter.count(ANSWERED, len(answered))
+        meter.calls[ANSWERED].inc(len(answered))
         meter.latency.add([latency_s for latency_s, _ in answered])
         meter.read.inc(sum([answer.prompt_tokens or 0 for _, answer in answered]))
         meter.written.inc(sum([answer.completion_tokens or 0 for _, answer in answered]))
     if len(answered) < len(kept):
         for fault, calls in Counter(each.result.fault for each in kept if isinstance(each.result, LMError)).items():
-            meter.count(fault, calls)
+            meter.calls[fault].inc(calls)
 
 
 def forget_unused(models: Collection[str], now: float) -> None:

@@ -22,6 +22,13 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_responder import respond as plausible
 from shared.method.tasks import TaskType
 from shared.store.session import make_engine
+from shared.telemetry.metrics import PREFIX
+from tests.deploy.monitoring.alerts import ALERTS, series
+from tests.deploy.monitoring.expressions import OF_PROMETHEUS
+from tests.deploy.monitoring.expressions import asked as asked_for
+from tests.deploy.monitoring.promql import Series, evaluate
+from tests.deploy.monitoring.test_dashboards import DASHBOARDS
+from tests.deploy.monitoring.test_dashboards import expressions as panel_expressions
 from tests.e2e.collector import Collector, a_collector, told
 from tests.e2e.log_fields import SCHEMA, is_about_work
 from tests.e2e.looking import get, lines, scraped, wait_until_they_listen
@@ -50,10 +57,11 @@ class Quoting:
 
 @dataclass(frozen=True)
 class Watched:
-    """A run that has ended, with all that its two workers told meanwhile."""
+    """A run that has ended, with what its two workers told `during` it and after."""
 
     stack: Stack
     run_id: str
+    during: Told
     scrapes: list[Told]
     collector: Collector
 
@@ -88,13 +96,15 @@ def watched(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
             stack.start("instances", "outputs.chat", "consensus", "control"),
         ]
         wait_until_they_listen(stack)
-        run_id = stack.enqueue(job(lm, TARGETS))
+        run_id = stack.enqueue(job(lm, TARGETS, budget={"generations": 100_000}))
+        during = scraped(workers[0])
         stack.wait_for_the_end(run_id)
         stack.wait("nothing under way", lambda: stack.rows("SELECT 1 FROM work_items WHERE state = 'leased'") == [])
+        stack.wait("news of the end", lambda: all(total(scraped(w), "run_state", state="completed") for w in workers))
         scrapes = [scraped(worker) for worker in workers]
         assert [get(worker, path)[0] for worker in workers for path in ("/healthz", "/readyz")] == [200] * 4
         assert [worker.stop() for worker in workers] == [0, 0]
-        yield Watched(stack, run_id, scrapes, collector)
+        yield Watched(stack, run_id, during, scrapes, collector)
     engine.dispose()
 
 
@@ -117,7 +127,7 @@ def test_the_workers_calls_and_tokens_are_postgress_own(watched: Watched) -> Non
         "SELECT m.name, g.stage, coalesce(g.fault, 'answered'), count(*) FROM generations g"
         " JOIN models m ON m.id = g.model_id GROUP BY 1, 2, 3"
     )
-    calls = watched.sums("lm_calls_total", "model", "stage", "outcome")
+    calls = {key: count for key, count in watched.sums("lm_calls_total", "model", "stage", "outcome").items() if count}
     assert {key for key in kept if key[2] == "broken_answer"}
     assert {key: count for key, count in calls.items() if key[2] != "overloaded"} == kept
     turned_away = sum(count for key, count in calls.items() if key[2] == "overloaded")
@@ -145,6 +155,26 @@ def test_the_gate_and_transactions_are_timed_by_whoever_did_them(watched: Watche
     assert sizes["gate",] == watched.stack.rows("SELECT count(*) FROM work_items WHERE gated")[0]
     assert sizes["save",] == sum(watched.sums("lm_calls_total", "outcome").values())
     assert total(watched.scrapes[0], "transaction_seconds_count", operation="judge") == 0
+
+
+def test_what_rules_and_panels_ask_for_is_told(watched: Watched) -> None:
+    expressions = [rule.expression for rule in ALERTS.values()]
+    expressions += [each for dashboard in DASHBOARDS.values() for each in panel_expressions(dashboard)]
+    told_series = {name: labels for samples in (*watched.scrapes, watched.during) for name, labels in samples}
+    for each in (asked for expression in expressions for asked in asked_for(expression)):
+        name = each.name.removeprefix(PREFIX)
+        assert name in told_series
+        assert each.labels - OF_PROMETHEUS <= {label for label, _ in told_series[name]}
+
+
+def test_no_alert_fires_for_a_run_that_went_well(watched: Watched) -> None:
+    told_series: Series = {
+        pairs | {("instance", str(number))}: points
+        for number, samples in enumerate(watched.scrapes)
+        for pairs, points in series(samples).items()
+    }
+    assert len(told_series) > 300
+    assert [name for name, rule in ALERTS.items() if evaluate(rule.expression, told_series, 0)] == []
 
 
 def test_every_log_line_has_only_fields_that_are_documented(watched: Watched) -> None:

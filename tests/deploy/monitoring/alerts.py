@@ -9,7 +9,8 @@ from typing import Any
 import promql_parser
 import yaml
 
-from tests.deploy.monitoring.promql import NAME, Series, Vector, evaluate, labels_of
+from shared.telemetry.metrics import PREFIX
+from tests.deploy.monitoring.promql import NAME, Labels, Series, Vector, evaluate, labels_of
 
 MONITORING = Path(__file__).parents[3] / "k8s" / "components" / "monitoring"
 RULES = MONITORING / "rules.yaml"
@@ -66,6 +67,11 @@ def input_series(written: list[dict[str, str]], step: float) -> Series:
     return made
 
 
+def series(samples: Mapping[tuple[str, Labels], float], at: float = 0) -> Series:
+    """What was told once, as series."""
+    return {pairs | {(NAME, PREFIX + name)}: [(at, value)] for (name, pairs), value in samples.items()}
+
+
 _NOTHING = float("nan")  # this very object
 _EXPANDING = re.compile(r"(-?[\d.]+)([+-][\d.]+)x(\d+)")
 _REPEATING = re.compile(r"(-?[\d.]+|_)x(\d+)")
@@ -112,3 +118,4 @@ def _percentage(share: float) -> str:
 
 
 _HUMAN: dict[str, Callable[[float], str]] = {"humanizeDuration": _duration, "humanizePercentage": _percentage}
+ALERTS = {rule.name: rule for rule in rules()}

@@ -8,21 +8,20 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.monitoring.alerts import RULES, Rule, duration_s, input_series, rules
+from tests.deploy.monitoring.alerts import ALERTS, RULES, Rule, duration_s, input_series
 from tests.deploy.monitoring.expressions import complaints
 
 CASES = Path(__file__).with_name("rules_test.yaml")
 TESTS = yaml.safe_load(CASES.read_text())["tests"]
-ALL = {rule.name: rule for rule in rules()}
 PROMTOOL = shutil.which("promtool")
 
 
-@pytest.mark.parametrize("rule", rules(), ids=ALL)
+@pytest.mark.parametrize("rule", ALERTS.values(), ids=ALERTS)
 def test_a_rule_asks_only_for_what_there_is(rule: Rule) -> None:
     assert complaints(rule.expression) == []
 
 
-@pytest.mark.parametrize("rule", rules(), ids=ALL)
+@pytest.mark.parametrize("rule", ALERTS.values(), ids=ALERTS)
 def test_a_rule_says_what_it_means_and_where_to_look(rule: Rule) -> None:
     assert rule.labels.keys() == {"severity"}
     assert rule.labels["severity"] in ("info", "warning", "critical")
@@ -35,11 +34,11 @@ def test_alerts_fire_when_they_should_and_only_then(test: dict[str, Any]) -> Non
     step = duration_s(test["interval"])
     series = input_series(test["input_series"], step)
     for case in test["alert_rule_test"]:
-        fired = ALL[case["alertname"]].firing(series, duration_s(case["eval_time"]), step)
+        fired = ALERTS[case["alertname"]].firing(series, duration_s(case["eval_time"]), step)
         assert sorted(fired, key=str) == sorted(case["exp_alerts"], key=str), case["eval_time"]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALERTS)
 def test_every_alert_is_seen_to_fire_and_not_to(name: str) -> None:
     cases = [case for test in TESTS for case in test["alert_rule_test"] if case["alertname"] == name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}

@@ -13,9 +13,11 @@ from shared.method.tasks import Stage
 from shared.store.tables.records import Generation
 from shared.store.work import claim, finish
 from shared.telemetry.metrics import COUNTED
+from tests.deploy.monitoring.alerts import ALERTS, series
+from tests.deploy.monitoring.promql import evaluate
 from tests.integration.workers.driving import begin, drive, in_threads, one_round, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
-from tests.integration.workers.told import Told, by, told, total
+from tests.integration.workers.told import Told, by, counted, told, total
 from workers import measuring, output_generator
 from workers.calls import Outcome, PreparedCall
 from workers.measuring import KEPT_S, forget_unused
@@ -30,14 +32,15 @@ def nothing_counted() -> None:
     forget_unused((), time.monotonic() + 2 * KEPT_S)
 
 
-def counted() -> Told:
+def now() -> Told:
+    """What was counted so far."""
     return told(COUNTED)
 
 
 def test_calls_tokens_and_latencies_are_those_of_the_generations(runtime: Runtime, lm: FakeServer) -> None:
     lm.respond = Broken(STAGES["output"], 3).respond
     drive(runtime, begin(runtime, small_job(lm.url)))
-    samples = counted()
+    samples = now()
     statement = text(
         "SELECT m.name, g.stage, coalesce(g.fault, 'answered'), count(*), coalesce(sum(prompt_tokens), 0),"
         " coalesce(sum(completion_tokens), 0), sum(latency_s)"
@@ -45,7 +48,7 @@ def test_calls_tokens_and_latencies_are_those_of_the_generations(runtime: Runtim
     )
     kept = {row[:3]: row[3:] for row in rows(runtime, statement)}
     assert ("chat", "output", "broken_answer") in kept
-    assert by(samples, "lm_calls_total", "model", "stage", "outcome") == {key: row[0] for key, row in kept.items()}
+    assert counted(samples, "lm_calls_total", "model", "stage", "outcome") == {key: row[0] for key, row in kept.items()}
     answered = {key[:2]: row for key, row in kept.items() if key[2] == "answered"}
     for direction, column in (("read", 1), ("written", 2)):
         told_tokens = by(samples, "lm_tokens_total", "model", "stage", direction=direction)
@@ -58,7 +61,7 @@ def test_calls_tokens_and_latencies_are_those_of_the_generations(runtime: Runtim
 def test_a_call_that_no_server_took_is_counted_with_its_fault(runtime: Runtime, lm: FakeServer) -> None:
     lm.respond = lambda request: FakeFault(status=429)
     one_round(runtime, begin(runtime, small_job(lm.url, models={"base": {"max_in_flight": 1}})))
-    assert by(counted(), "lm_calls_total", "outcome").keys() == {("overloaded",)}
+    assert counted(now(), "lm_calls_total", "outcome").keys() == {("overloaded",)}
     assert rows(runtime, select(func.count(Generation.id))) == [0]
 
 
@@ -73,13 +76,13 @@ def test_a_result_that_comes_too_late_is_counted_as_lost(runtime: Runtime, lm: F
     calls = [PreparedCall(each, None, template, (), "base", uuid.uuid4()) for each in claims]  # type: ignore[arg-type]
     outcomes = [Outcome(call, BrokenAnswer("http://h", "nonsense"), 0.1) for call in calls[:1]]
     save(runtime, context, output_generator.STAGE, outcomes, Random(0))
-    assert by(counted(), "lm_calls_total", "outcome", stage=Stage.OUTPUT) == {("lost",): 1}
+    assert counted(now(), "lm_calls_total", "outcome", stage=Stage.OUTPUT) == {("lost",): 1}
 
 
 def test_transactions_batches_and_the_gate_are_timed(runtime: Runtime, lm: FakeServer) -> None:
-    before = counted()
+    before = now()
     drive(runtime, begin(runtime, small_job(lm.url)))
-    after = counted()
+    after = now()
 
     def grown(name: str, **labels: str) -> float:
         return total(after, name, **labels) - total(before, name, **labels)
@@ -101,14 +104,14 @@ def test_transactions_batches_and_the_gate_are_timed(runtime: Runtime, lm: FakeS
 
 def test_a_model_that_nobody_uses_is_told_of_for_a_while_and_then_no_more(runtime: Runtime, lm: FakeServer) -> None:
     drive(runtime, begin(runtime, small_job(lm.url)))
-    now = time.monotonic()
-    forget_unused((), now)
-    assert by(counted(), "lm_calls_total", "model").keys() == {("base",), ("chat",)}
-    forget_unused({"chat"}, now + KEPT_S)
-    assert by(counted(), "lm_calls_total", "model").keys() == {("chat",)}
-    assert by(counted(), "lm_call_seconds_count", "model").keys() == {("chat",)}
-    forget_unused((), now + KEPT_S)
-    assert by(counted(), "lm_tokens_total", "model") == {}
+    later = time.monotonic()
+    forget_unused((), later)
+    assert by(now(), "lm_calls_total", "model").keys() == {("base",), ("chat",)}
+    forget_unused({"chat"}, later + KEPT_S)
+    assert by(now(), "lm_calls_total", "model").keys() == {("chat",)}
+    assert by(now(), "lm_call_seconds_count", "model").keys() == {("chat",)}
+    forget_unused((), later + KEPT_S)
+    assert by(now(), "lm_tokens_total", "model") == {}
     assert not measuring._meters
 
 
@@ -149,3 +152,12 @@ def test_an_open_circuit_is_told(runtime: Runtime, lm: FakeServer) -> None:
     assert circuits["base", "closed"] == 0
     assert circuits["base", "open"] + circuits["base", "half_open"] == 1
     assert by(told(WindowMetrics(runtime)), "lm_endpoint_limit", "model") == {("base",): 0}
+    (down,) = evaluate(ALERTS["EnsembleInstructEndpointDown"].expression, series(told(WindowMetrics(runtime))), 0)
+    assert dict(down) == {"model": "base", "endpoint": lm.url}
+
+
+def test_a_server_that_answers_is_not_down(runtime: Runtime, lm: FakeServer) -> None:
+    drive(runtime, begin(runtime, small_job(lm.url)))
+    samples = told(WindowMetrics(runtime))
+    assert total(samples, "lm_endpoint_circuits", state="closed") == 2
+    assert evaluate(ALERTS["EnsembleInstructEndpointDown"].expression, series(samples), 0) == {}

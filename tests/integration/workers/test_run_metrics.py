@@ -8,6 +8,8 @@ from shared.store.session import Sessions, make_engine, make_sessions
 from shared.store.states import pause_run
 from shared.store.tables.records import Example
 from shared.store.tables.runs import Run, RunState
+from tests.deploy.monitoring.alerts import ALERTS, series
+from tests.deploy.monitoring.promql import evaluate
 from tests.integration.workers.driving import Ended, begin, drive, one_round, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
 from tests.integration.workers.told import Told, by, told, total
@@ -104,6 +106,12 @@ def test_a_model_that_answers_nobody_is_told_with_the_time(runtime: Runtime, lm:
     failing = by(of_runs(runtime.sessions), "run_model_failing_seconds", "model")
     assert failing["base",] > 0
     assert failing["chat",] == 0
+    down = ALERTS["EnsembleInstructModelDown"].expression
+    assert evaluate(down, series(of_runs(runtime.sessions)), 0) == {}
+    with runtime.sessions.begin() as session:
+        session.execute(text("UPDATE endpoint_states SET failing_since = failing_since - interval '6 minutes'"))
+    (found,) = evaluate(down, series(of_runs(runtime.sessions)), 0)
+    assert dict(found) == {"model": "base", "run": "small-1"}
 
 
 def test_runs_that_ended_long_ago_go_away_and_paused_ones_stay(runtime: Runtime, lm: FakeServer) -> None:

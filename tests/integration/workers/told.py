@@ -33,6 +33,11 @@ def by(samples: Told, name: str, *labels: str, **wanted: str) -> dict[tuple[str,
     return found
 
 
+def counted(samples: Told, name: str, *labels: str, **wanted: str) -> dict[tuple[str, ...], float]:
+    """The same, without those at zero."""
+    return {key: value for key, value in by(samples, name, *labels, **wanted).items() if value}
+
+
 def total(samples: Told, name: str, **wanted: str) -> float:
     """The sum of the samples of a name whose labels are as wanted."""
     return by(samples, name, **wanted).get((), 0)
