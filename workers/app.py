@@ -86,6 +86,8 @@ def _check_pool(pool: Any) -> None:
     name = get_implementation(pool).__module__.rpartition(".")[2]
     if name not in ("thread", "solo"):
         raise WrongPoolError(pool=name)
+    if name == "solo":  # the consumer's own thread does the work, for minutes: that it is silent says nothing
+        heartbeat_sent.disconnect(_beat)
 
 
 @worker_init.connect
