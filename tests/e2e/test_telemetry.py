@@ -23,12 +23,12 @@ from shared.lm.fake_responder import respond as plausible
 from shared.method.tasks import TaskType
 from shared.store.session import make_engine
 from shared.telemetry.metrics import PREFIX
-from tests.deploy.monitoring.alerts import ALERTS, series
-from tests.deploy.monitoring.expressions import OF_PROMETHEUS
-from tests.deploy.monitoring.expressions import asked as asked_for
-from tests.deploy.monitoring.promql import Series, evaluate
-from tests.deploy.monitoring.test_dashboards import DASHBOARDS
-from tests.deploy.monitoring.test_dashboards import expressions as panel_expressions
+from tests.deploy.prometheus.alerts import ALERTS, series
+from tests.deploy.prometheus.expressions import OF_PROMETHEUS
+from tests.deploy.prometheus.expressions import asked as asked_for
+from tests.deploy.prometheus.promql import Series, evaluate
+from tests.deploy.prometheus.test_dashboards import DASHBOARDS
+from tests.deploy.prometheus.test_dashboards import expressions as panel_expressions
 from tests.e2e.collector import Collector, a_collector, told
 from tests.e2e.log_fields import SCHEMA, is_about_work
 from tests.e2e.looking import get, lines, scraped, wait_until_they_listen

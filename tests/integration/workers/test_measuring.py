@@ -13,8 +13,8 @@ from shared.method.tasks import Stage
 from shared.store.tables.records import Generation
 from shared.store.work import claim, finish
 from shared.telemetry.metrics import COUNTED
-from tests.deploy.monitoring.alerts import ALERTS, series
-from tests.deploy.monitoring.promql import evaluate
+from tests.deploy.prometheus.alerts import ALERTS, series
+from tests.deploy.prometheus.promql import evaluate
 from tests.integration.workers.driving import begin, drive, in_threads, one_round, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
 from tests.integration.workers.told import Told, by, counted, told, total

@@ -8,8 +8,8 @@ from shared.store.session import Sessions, make_engine, make_sessions
 from shared.store.states import pause_run
 from shared.store.tables.records import Example
 from shared.store.tables.runs import Run, RunState
-from tests.deploy.monitoring.alerts import ALERTS, series
-from tests.deploy.monitoring.promql import evaluate
+from tests.deploy.prometheus.alerts import ALERTS, series
+from tests.deploy.prometheus.promql import evaluate
 from tests.integration.workers.driving import Ended, begin, drive, one_round, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
 from tests.integration.workers.told import Told, by, told, total

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.monitoring.alerts import ALERTS, RULES, Rule, duration_s, input_series
-from tests.deploy.monitoring.expressions import complaints
+from tests.deploy.prometheus.alerts import ALERTS, RULES, Rule, duration_s, input_series
+from tests.deploy.prometheus.expressions import complaints
 
 CASES = Path(__file__).with_name("rules_test.yaml")
 TESTS = yaml.safe_load(CASES.read_text())["tests"]

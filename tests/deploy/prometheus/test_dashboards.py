@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.monitoring.alerts import MONITORING
-from tests.deploy.monitoring.expressions import LABELS, OF_PROMETHEUS, complaints
+from tests.deploy.prometheus.alerts import MONITORING
+from tests.deploy.prometheus.expressions import LABELS, OF_PROMETHEUS, complaints
 from tests.unit.telemetry.described import of_runs, of_workers
 
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((MONITORING / "dashboards").glob("*.json"))}

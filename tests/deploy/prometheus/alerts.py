@@ -10,7 +10,7 @@ import promql_parser
 import yaml
 
 from shared.telemetry.metrics import PREFIX
-from tests.deploy.monitoring.promql import NAME, Labels, Series, Vector, evaluate, labels_of
+from tests.deploy.prometheus.promql import NAME, Labels, Series, Vector, evaluate, labels_of
 
 MONITORING = Path(__file__).parents[3] / "k8s" / "components" / "monitoring"
 RULES = MONITORING / "rules.yaml"
