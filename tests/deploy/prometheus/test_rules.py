@@ -1,5 +1,6 @@
 """The alert rules fire when they should, and ask only for what there is."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.deploy.prometheus.expressions import complaints
 
 CASES = Path(__file__).with_name("rules_test.yaml")
 TESTS = yaml.safe_load(CASES.read_text())["tests"]
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 PROMTOOL = shutil.which("promtool")
 
 
@@ -27,6 +29,12 @@ def test_a_rule_says_what_it_means_and_where_to_look(rule: Rule) -> None:
     assert rule.labels["severity"] in ("info", "warning", "critical")
     assert rule.annotations.keys() == {"summary", "description", "runbook_url"}
     assert rule.annotations["runbook_url"] == f"docs/operations.md#{rule.name.lower()}"
+
+
+@pytest.mark.skipif(not OPERATIONS.exists(), reason="docs/operations.md is still to be written")
+@pytest.mark.parametrize("name", ALERTS)
+def test_the_page_that_a_rule_points_to_has_a_heading_of_its_name(name: str) -> None:
+    assert re.search(rf"^#+ {name}$", OPERATIONS.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("test", TESTS, ids=[test["name"] for test in TESTS])
