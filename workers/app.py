@@ -39,7 +39,6 @@ _reconcilers: list[Thread] = []
 _profiles: list[CpuProfile] = []
 
 LINGER_S = 1.0  # how long a stream without work waits for some: a message for each would cost more
-RECONCILER_PATIENCE_S = 10.0  # how long a round under way may take to end
 
 
 def _runtime() -> Runtime:
@@ -81,13 +80,13 @@ def _start_reconciler(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _stop_streams(**_: Any) -> None:
-    _runtime().stopping.set()
+    _runtime().stop(settings().drain_s)
 
 
 @worker_shutdown.connect
 def _close_runtime(**_: Any) -> None:
     for thread in _reconcilers:
-        thread.join(RECONCILER_PATIENCE_S)
+        thread.join(reconciler.PATIENCE_S)
     _runtime().close()
     for profile in _profiles:
         profile.stop()

@@ -34,7 +34,10 @@ def test_a_password_shows_up_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LOG_LEVEL", "loud"), ("LEASE_SLACK_S", "long"), ("LEASE_SLACK_S", "inf"), ("LEASE_SLACK_S", "0")],
+    [
+        *(("LOG_LEVEL", "loud"), ("DRAIN_S", "-1")),
+        *(("LEASE_SLACK_S", "long"), ("LEASE_SLACK_S", "inf"), ("LEASE_SLACK_S", "0")),
+    ],
 )
 def test_a_setting_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
