@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from celery import Celery
+from celery.concurrency.thread import TaskPool
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from shared.errors import EnsembleInstructError
@@ -26,6 +27,7 @@ from shared.telemetry.logging import configure_logging
 from workers import instance_generator, instruction_generator, output_generator, reconciler
 from workers.consensus_judge import judge_all
 from workers.gate import advance
+from workers.joining import take_part
 from workers.runtime import LOOP_THREAD, Runtime
 from workers.stages import LMStage
 from workers.streaming import Stream
@@ -73,9 +75,11 @@ def _open_runtime(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _start_reconciler(**_: Any) -> None:
+def _begin(sender: Any, **_: Any) -> None:
     if names.CONTROL in app.amqp.queues.consume_from:
         _reconcilers.append(reconciler.start(_runtime()))
+    if isinstance(sender.pool, TaskPool):
+        take_part(_runtime(), app, sender.pool)
 
 
 @worker_shutting_down.connect

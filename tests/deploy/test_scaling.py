@@ -1,7 +1,6 @@
 """How many workers there are: KEDA's rules against the code, and their question put to a real Postgres."""
 
 import re
-import uuid
 from collections.abc import Iterator
 from math import ceil
 from typing import Any
@@ -11,19 +10,17 @@ import pytest
 from sqlalchemy import text, update
 
 from services.kubernetes.limits import CALLS_PER_WORKER, JUDGES, VERDICTS_PER_WORKER
-from services.local.postgres import Postgres
 from shared.job import JobSpec, RetryPolicy
 from shared.queue import names
 from shared.store.tables.runs import Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
 from tests.deploy.conftest import WRITER
 from tests.deploy.rendering import Manifest, Rendered, container_of, name_of, queue_of
+from tests.deploy.scaler_login import a_scaler, ask
 from tests.integration.workers.driving import a_worker, begin, small_job
 from workers.runtime import Runtime
 
 QUEUE = re.compile(r"w\.queue = '([^']*)'")
-# docs/kubernetes.md has an administrator say this
-GRANTS = ("GRANT SELECT (id, state) ON runs TO {role}", "GRANT SELECT (run_id, queue, state) ON work_items TO {role}")
 
 
 def trigger_of(scaled: Manifest) -> dict[str, Any]:
@@ -110,19 +107,10 @@ def runtime(database_url: str, redis_url: str) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def scaler(postgres: Postgres, database_url: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+def scaler(database_url: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
     """A connection that may read what a ScaledObject asks for, and nothing else."""
-    role = f"scaler_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
-        for grant in GRANTS:
-            owner.execute(grant.format(role=role))
-        try:
-            with psycopg.connect(database_url, user=role, password=role, autocommit=True) as connection:
-                yield connection
-        finally:
-            owner.execute(f"DROP OWNED BY {role}")
-            owner.execute(f"DROP ROLE {role}")
+    with a_scaler(database_url) as connection:
+        yield connection
 
 
 def test_a_role_that_may_read_two_tables_is_told_what_is_unfinished(
@@ -132,23 +120,19 @@ def test_a_role_that_may_read_two_tables_is_told_what_is_unfinished(
     job = small_job("http://127.0.0.1:1", targets={"output_only": 5})
     first, second = begin(runtime, job, "first"), begin(runtime, job, "second")
 
-    def unfinished() -> int:
-        (found,) = scaler.execute(question).fetchone() or ()
-        return int(found)
-
     with runtime.sessions.begin() as session:
         ready = session.scalar(text("SELECT count(*) FROM work_items")) or 0
-    assert unfinished() == ready > 2
+    assert ask(scaler, question) == ready > 2
     with runtime.sessions.begin() as session:
         of_first = update(WorkItem).where(WorkItem.run_id == first)
         session.execute(of_first.where(WorkItem.position == 0).values(state=WorkState.LEASED))
         session.execute(of_first.where(WorkItem.position > 0).values(state=WorkState.DONE))
         put_off = text("now() + interval '1 hour'")
         session.execute(update(WorkItem).where(WorkItem.run_id == second).values(ready_at=put_off))
-    assert unfinished() == 1 + ready // 2  # under way, and put off
+    assert ask(scaler, question) == 1 + ready // 2  # under way, and put off
     with runtime.sessions.begin() as session:
         session.execute(update(Run).where(Run.id == second).values(state=RunState.PAUSED))
-    assert unfinished() == 1
+    assert ask(scaler, question) == 1
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         scaler.execute("SELECT count(*) FROM generations")
 
