@@ -80,7 +80,8 @@ def _tell(plan: Plan, out: Path) -> None:
         say(f"{model.name}: {_where(model)}")
     listing = table("queue", numbers=("workers", "unfinished for each"))
     for pool in plan.pools:
-        listing.add_row(pool.queue, *((f"1 to {pool.most}", str(pool.target)) if plan.ground.scales else ("1", "")))
+        scales = plan.ground.scales and pool.most > 1
+        listing.add_row(pool.queue, f"1 to {pool.most}" if scales else "1", str(pool.target) if scales else "")
     err.print(listing)
     say(f"a worker that stops has {plan.limits.drain_s} s for its calls; Kubernetes waits {plan.limits.grace_s} s")
     for name in dict.fromkeys(key for model in plan.models if (key := model.key)):

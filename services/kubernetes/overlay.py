@@ -56,25 +56,24 @@ class Plan:
 
 def files(plan: Plan, manifests: Path, folder: Path) -> Files:
     """The overlay of a plan for `folder`, on the manifests of the project."""
-    found: Files = {KUSTOMIZATION: _top(plan, Path(os.path.relpath(manifests, folder)))}
+    found: Files = {KUSTOMIZATION: _top(plan, os.path.relpath(manifests / "overlays" / plan.ground, folder))}
     for model in plan.models:
         at = Path("models") / model.label
         found[f"{at}/model.yaml"] = _model(plan, model)
-        found[f"{at}/{KUSTOMIZATION}"] = _instance(plan, model, Path(os.path.relpath(manifests, folder / at)))
+        found[f"{at}/{KUSTOMIZATION}"] = _instance(plan, model, os.path.relpath(manifests / "components", folder / at))
         if model.server is Server.EXTERNAL:
             found[f"{at}/way-out.yaml"] = way_out(model.endpoints)
     found["job/job.yaml"] = _job(plan)
     return found
 
 
-def _top(plan: Plan, manifests: Path) -> dict[str, Any]:
-    ground = manifests / "overlays" / plan.ground
+def _top(plan: Plan, ground: str) -> dict[str, Any]:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": NAMESPACE,
-        "resources": [str(ground), *(f"models/{model.label}" for model in plan.models)],
-        "components": [str(ground / "images")],
+        "resources": [ground, *(f"models/{model.label}" for model in plan.models)],
+        "components": [f"{ground}/images"],
         "configMapGenerator": [
             {
                 "name": "worker-settings",
@@ -146,7 +145,7 @@ def _model(plan: Plan, model: Served) -> dict[str, Any]:
     }
 
 
-def _instance(plan: Plan, model: Served, manifests: Path) -> dict[str, Any]:
+def _instance(plan: Plan, model: Served, components: str) -> dict[str, Any]:
     component = f"{model.server}-model" if model.brings_servers else "output-pool"
     scaling = ["keda/output-pool"] if plan.ground.scales else []
     content: dict[str, Any] = {
@@ -155,7 +154,7 @@ def _instance(plan: Plan, model: Served, manifests: Path) -> dict[str, Any]:
         "nameSuffix": f"-{model.label}",
         "labels": [{"pairs": {"model": model.label}, "includeSelectors": True}],
         "resources": ["model.yaml", *(["way-out.yaml"] if model.server is Server.EXTERNAL else [])],
-        "components": [str(manifests / "components" / each) for each in (component, *scaling)],
+        "components": [f"{components}/{each}" for each in (component, *scaling)],
     }
     if keys := _keys([model]):
         added = [_added("/spec/template/spec/containers/0/env/-", key) for key in keys]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from shared.settings import Settings
 from shared.store.session import make_engine
-from tests.deploy.rendering import MANIFESTS, Rendered, container_of, labels_of, name_of, pod_of, secret_keys
+from tests.deploy.rendering import MANIFESTS, ROOT, Rendered, container_of, labels_of, name_of, pod_of, secret_keys
+from tests.deploy.scaler_login import GRANTS
 
+DOCS = ROOT / "docs" / "kubernetes.md"
 DATABASE, BROKER = "ensemble-instruct-database", "ensemble-instruct-broker"
 KEYS = {
     "migration": {(DATABASE, "owner-url")},
@@ -85,3 +87,14 @@ def test_passwords_are_made_once_and_differ_each_time(tmp_path: Path) -> None:
         assert not (script.parent / "secrets" / "postgres.env").stat().st_mode & 0o077
         made.append((script.parent / "secrets" / "postgres.env").read_text())
     assert made[0] != made[1]
+
+
+def test_the_documentation_lists_every_secret_and_the_rights_of_the_scaler(prod: Rendered) -> None:
+    said = DOCS.read_text()
+    asked = {key for each in prod.workloads for key in secret_keys(each)}
+    (reference,) = [each["spec"]["secretTargetRef"][0] for each in prod.of("TriggerAuthentication")]
+    for secret, key in {*asked, (reference["name"], reference["key"]), ("hub-token", "token")}:
+        assert f"`{secret}`" in said
+        assert f"`{key}`" in said
+    for grant in GRANTS:
+        assert grant.format(role="ensemble_scaler") in said

@@ -17,6 +17,7 @@ from shared.job_file import read_job
 from tests.deploy.rendering import container_of, labels_of, render
 from tests.integration.admin.command_line import CommandLine
 
+DOCS = Path(kubernetes.__file__).parents[2] / "docs" / "kubernetes.md"
 LOCAL = {"endpoints": ["http://localhost:8080"], "model": "example/base"}
 BASE = {"protocol": "tgi", "kind": "vanilla", **LOCAL}
 CHAT = {
@@ -195,3 +196,15 @@ def test_without_the_manifests_nothing_is_written(
     monkeypatch.setattr(kubernetes, "MANIFESTS", tmp_path / "nowhere")
     assert "run this in a checkout" in command.refused(1, "k8s", a_job(), "--out", "out")
     assert not Path("out").exists()
+
+
+def test_the_documentation_shows_what_it_prints(command: CommandLine) -> None:
+    models = {
+        "writer": {**BASE, "max_in_flight": 64, "model": "tiiuae/falcon-40b"},
+        "answerer": {**CHAT, "max_in_flight": 256, "model": "Qwen/Qwen2.5-32B-Instruct", "timeout_s": 300},
+        "far": {"protocol": "openai", "kind": "instruct", "endpoints": ["https://lm.example.org"]},
+    }
+    outcome = command("k8s", a_job(models), "--out", "k8s/overlays/my-job")
+    shown = outcome.out + outcome.err
+    documented = {line.strip() for line in DOCS.read_text().splitlines()}
+    assert [line for line in map(str.rstrip, shown.splitlines()) if line.strip() not in documented] == []
