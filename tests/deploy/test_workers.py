@@ -1,5 +1,7 @@
 """The pods: what they run, how they are watched, how they stop, and what they may do."""
 
+import subprocess
+import sys
 from math import ceil
 
 import click
@@ -165,6 +167,26 @@ def test_our_pods_write_to_tmp_alone(rendered: Rendered) -> None:
             assert pod_of(each)["spec"]["securityContext"]["runAsGroup"] == 10001
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]  # noqa: S108 - a pod's own
+
+
+def test_the_pod_for_commands_waits_until_it_is_told_to_stop(prod: Rendered) -> None:
+    container = container_of(prod.named("Deployment", "operator"))
+    assert container["command"] == ["python", "-c"]
+    (code,) = container["args"]
+    said = code.replace("sigwait", "print('up', flush=True); sigwait")
+    with subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE) as waiting:
+        assert waiting.stdout
+        assert waiting.stdout.readline() == b"up\n"
+        assert waiting.poll() is None
+        waiting.terminate()
+        assert waiting.wait(60) == 0
+
+
+def test_commands_are_modules_that_are_there(prod: Rendered) -> None:
+    command = container_of(prod.named("Job", "migration"))["command"]
+    assert command[:3] == ["python", "-m", "services.admin.main"]
+    asked = subprocess.run([sys.executable, *command[1:], "--help"], capture_output=True, check=False, cwd=ROOT)
+    assert asked.returncode == 0
 
 
 def test_every_container_says_what_it_needs_at_least_and_at_most(rendered: Rendered) -> None:
