@@ -52,6 +52,7 @@ CMD ["-Q", "instructions,instances,consensus,control"]
 FROM base AS services
 COPY --from=build-services /opt/venv /opt/venv
 COPY jobs/ jobs/
+COPY k8s/ k8s/
 COPY services/ services/
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "services.admin.main"]

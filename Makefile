@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos image-check check lint types contracts format lock audit env clean
+.PHONY: help setup demo test chaos image-check check lint types contracts format monitoring lock audit env clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -52,10 +52,13 @@ format:  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+monitoring: setup  ## make k8s/components/monitoring of its rules and dashboards
+	$(BIN)/python -m tests.deploy.monitoring
+
 lock:  ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o locks/all.txt
-	$(BIN)/uv pip compile pyproject.toml $(PART) -o locks/worker.txt
-	$(BIN)/uv pip compile pyproject.toml --extra flower $(PART) -o locks/services.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel $(PART) -o locks/worker.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --extra flower $(PART) -o locks/services.txt
 	$(BIN)/uv pip compile pyproject.toml --extra local $(PART) -o locks/models.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet

@@ -82,7 +82,9 @@ class LanguageModelServer:
         """Join the weights if need be and start the process, without waiting for it; raises as `obtain` does."""
         path = obtain(self.model.weights, self._folder, report)
         self.port = free_port()
-        self.child = Child.start(self.model.title, self.model.command(path, self.port), log=self.log)
+        environment = {"HEALTH_ADDRESS": ""}  # the user's is for one process of the user's
+        command = self.model.command(path, self.port)
+        self.child = Child.start(self.model.title, command, log=self.log, environment=environment)
 
     def wait(self) -> None:
         """Wait until it answers; raises NotReady."""

@@ -139,6 +139,13 @@ def test_prometheus_watches_every_pool(services: Mapping[str, Service]) -> None:
     assert ports == {str(watched["dns_sd_configs"][0]["port"])}
 
 
+def test_what_is_mounted_is_there(services: Mapping[str, Service]) -> None:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", []) if mount["type"] == "bind"]
+    for mount in mounts:
+        path = Path(mount["source"])
+        assert path.exists() or path == ROOT / "exports"
+
+
 def test_make_env_writes_other_passwords_each_time_and_never_over_a_file(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "deploy" / "make_env.py")]
     for name in ("one", "other"):
