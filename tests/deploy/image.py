@@ -52,7 +52,8 @@ class Image:
         process = self._process(command, environment)
         done = subprocess.run(**process, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        printed: str = done.stdout
+        return printed.strip()
 
     def _process(self, command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
         process = {
