@@ -19,6 +19,7 @@ MODULES = {
     **dict.fromkeys(("export", "db"), "data"),
     "lineage": "lineage",
     "impact": "impact",
+    "replay": "replay",
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",
