@@ -22,7 +22,7 @@ def _em(character: str) -> float:
         return 0.36
     if character in WIDE:
         return 0.96
-    return 0.72 if character.isupper() else 0.58
+    return 0.74 if character.isupper() else 0.63
 
 
 def fitted(text: str, size: float, width: float, most: int) -> list[str]:
