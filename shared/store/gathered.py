@@ -1,0 +1,89 @@
+"""Many examples and all that they came from, each record once: gathered in Postgres, read a few at a time."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.errors import UserError
+from shared.store.lineage import ATTRIBUTES, KINDS, Edge, Node
+
+PAGE = 5_000
+AT_ONCE = {"stream_results": True, "yield_per": 1_000}
+FRONTIERS = ("gathered_now", "gathered_next")
+
+
+class NoSuchExampleError(UserError):
+    """There is no example {id}."""
+
+
+def gather(session: Session, examples: Iterable[uuid.UUID]) -> None:
+    """Put these examples and all their ancestors into tables that go when the transaction ends.
+
+    `gathered_nodes` and `gathered_edges` read them. Raises `NoSuchExampleError`.
+    """
+    for table in ("gathered", *FRONTIERS):
+        key = ", PRIMARY KEY (kind, id)" if table == "gathered" else ""
+        session.execute(text(f"DROP TABLE IF EXISTS pg_temp.{table}"))
+        session.execute(text(f"CREATE TEMP TABLE {table} (kind text, id uuid{key}) ON COMMIT DROP"))
+    _begin_with(session, examples)
+    for step in count():
+        now, following = FRONTIERS[step % 2], FRONTIERS[1 - step % 2]
+        session.execute(text(f"ANALYZE {now}"))
+        session.execute(text(f"TRUNCATE {following}"))
+        kinds = session.execute(text(f"SELECT DISTINCT kind FROM {now}")).scalars().all()  # noqa: S608 - our names
+        if not kinds:
+            break
+        for kind in sorted(kinds):
+            session.execute(text(_STEP.format(kind=kind, now=now, next=following)))
+    session.execute(text("ANALYZE gathered"))
+
+
+_STEP = """
+    WITH found AS (
+      INSERT INTO gathered SELECT DISTINCT e.parent_kind, e.parent_id
+      FROM {now} n JOIN lineage.edges e ON e.child_id = n.id WHERE n.kind = '{kind}' AND e.child_kind = '{kind}'
+      ON CONFLICT DO NOTHING RETURNING kind, id
+    )
+    INSERT INTO {next} SELECT kind, id FROM found
+"""  # the kinds are constants, so that the planner keeps only the tables that they concern
+
+
+_MISSING = "SELECT id FROM unnest(:ids) g (id) WHERE NOT EXISTS (SELECT FROM examples e WHERE e.id = g.id) LIMIT 1"
+_BEGIN = "INSERT INTO {table} SELECT DISTINCT 'example', id FROM unnest(:ids) g (id) ON CONFLICT DO NOTHING"
+
+
+def _begin_with(session: Session, examples: Iterable[uuid.UUID]) -> None:
+    rest = iter(examples)
+    while page := list(islice(rest, PAGE)):
+        missing = session.scalar(text(_MISSING), {"ids": page})
+        if missing:
+            raise NoSuchExampleError(id=missing)
+        for table in ("gathered", FRONTIERS[0]):
+            session.execute(text(_BEGIN.format(table=table)), {"ids": page})
+
+
+def gathered_nodes(session: Session, kind: str) -> Iterator[Node]:
+    """The gathered records of a kind, in the order of their ids."""
+    query = f"""
+        SELECT id, {ATTRIBUTES[kind]} FROM {KINDS[kind]} WHERE id IN (SELECT id FROM gathered WHERE kind = '{kind}')
+        ORDER BY id
+    """  # noqa: S608 - our names
+    for row in session.execute(text(query), execution_options=AT_ONCE).mappings():
+        yield Node(kind, row["id"], {name: value for name, value in row.items() if name != "id"})
+
+
+def gathered_edges(session: Session, child_kind: str, parent_kinds: Sequence[str]) -> Iterator[tuple[Edge, str]]:
+    """The edges from gathered records of a kind to those of some others, each with its parent's kind, in the order of
+    the ids."""
+    kinds = ", ".join(f"'{kind}'" for kind in parent_kinds)
+    query = f"""
+        SELECT e.child_id, e.relation, e.parent_id, e.parent_kind
+        FROM gathered g JOIN lineage.edges e ON e.child_id = g.id
+        WHERE g.kind = '{child_kind}' AND e.child_kind = '{child_kind}' AND e.parent_kind IN ({kinds})
+        ORDER BY e.child_id, e.relation, e.parent_id
+    """  # noqa: S608 - our names
+    for child, relation, parent, parent_kind in session.execute(text(query), execution_options=AT_ONCE):
+        yield Edge(child, relation, parent), parent_kind
