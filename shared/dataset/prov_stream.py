@@ -25,8 +25,6 @@ ENDS = {
     Relation.DELEGATION: ("prov:delegate", "prov:responsible"),
 }
 
-Entry = tuple[str, dict[str, object]]
-
 
 def prov_chunks(session: Session, examples: Iterable[uuid.UUID]) -> Iterator[str]:
     """The pieces of a document with these examples and all that they came from, each record once; the same text for the
@@ -60,36 +58,39 @@ def _pieces(session: Session) -> Iterator[str]:
     yield "\n}\n"
 
 
-def _section(name: str, entries: Iterator[Entry]) -> Iterator[str]:
+def _section(name: str, entries: Iterable[str]) -> Iterator[str]:
     """A section's text; nothing if it is empty."""
-    opening = f',\n"{name}": {{\n'
-    for key, value in entries:
-        yield f"{opening}{_json(key)}: {_json(value)}"
-        opening = ",\n"
-    if opening == ",\n":
+    before = f',\n"{name}": {{\n'
+    for entry in entries:
+        yield before + entry
+        before = ",\n"
+    if before == ",\n":
         yield "\n}"
 
 
-def _elements(session: Session, element: Element) -> Iterator[Entry]:
+def _elements(session: Session, element: Element) -> Iterator[str]:
     for kind in KINDS:
         if element_of(kind) is element:
             for node in gathered_nodes(session, kind):
-                attributes = said(kind, node.attributes)
-                yield _name(kind, node.id), {name: encode_json_representation(value) for name, value in attributes}
+                attributes = {name: _value(value) for name, value in said(kind, node.attributes)}
+                yield f'"{PREFIX}:{name_of(kind, node.id)}": {_json(attributes)}'
 
 
-def _relations(session: Session, relation: Relation, numbers: Iterator[int]) -> Iterator[Entry]:
+def _relations(session: Session, relation: Relation, numbers: Iterator[int]) -> Iterator[str]:
+    """Kinds and relations are words of ours, and ids are ids: nothing in them needs to be escaped."""
     one, other = ENDS[relation]
     for kind in KINDS:
         parents = [parent for parent in KINDS if relation_of(kind, parent) is relation]
-        for edge, parent_kind in gathered_edges(session, kind, parents) if parents else ():
-            ends = {one: _name(kind, edge.child), other: _name(parent_kind, edge.parent)}
-            name, value = how(kind, edge.relation)
-            yield f"_:id{next(numbers)}", {**ends, name: value}
+        role, _ = how(kind, "")
+        for edge in gathered_edges(session, kind, parents) if parents else ():
+            yield (
+                f'"_:id{next(numbers)}": {{"{one}":"{PREFIX}:{name_of(kind, edge.child)}",'
+                f'"{other}":"{PREFIX}:{name_of(edge.parent_kind, edge.parent)}","{role}":"{PREFIX}:{edge.relation}"}}'
+            )
 
 
-def _name(kind: str, id: uuid.UUID) -> str:
-    return f"{PREFIX}:{name_of(kind, id)}"
+def _value(value: object) -> object:
+    return value if isinstance(value, str) else encode_json_representation(value)
 
 
 def _json(value: object) -> str:

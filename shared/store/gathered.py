@@ -3,12 +3,13 @@
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
-from shared.store.lineage import ATTRIBUTES, KINDS, Edge, Node
+from shared.store.lineage import ATTRIBUTES, KINDS, Node
 
 PAGE = 5_000
 AT_ONCE = {"stream_results": True, "yield_per": 1_000}
@@ -17,6 +18,15 @@ FRONTIERS = ("gathered_now", "gathered_next")
 
 class NoSuchExampleError(UserError):
     """There is no example {id}."""
+
+
+class GatheredEdge(NamedTuple):
+    """An edge to a record of `parent_kind`. There are millions of them, so their ids stay texts."""
+
+    child: str
+    relation: str
+    parent_kind: str
+    parent: str
 
 
 def gather(session: Session, examples: Iterable[uuid.UUID]) -> None:
@@ -41,14 +51,21 @@ def gather(session: Session, examples: Iterable[uuid.UUID]) -> None:
     session.execute(text("ANALYZE gathered"))
 
 
-_STEP = """
+# The kinds are constants, so that the planner keeps only the tables that they concern, and OFFSET 0 has it look each
+# record's edges up by their indexes: joined with all of them, the demonstrations of a million calls are unpacked at
+# every step.
+_EDGES = """
+    CROSS JOIN LATERAL (
+      SELECT * FROM lineage.edges e WHERE e.child_kind = '{kind}' AND e.child_id = n.id OFFSET 0
+    ) e WHERE n.kind = '{kind}'
+"""
+_STEP = f"""
     WITH found AS (
-      INSERT INTO gathered SELECT DISTINCT e.parent_kind, e.parent_id
-      FROM {now} n JOIN lineage.edges e ON e.child_id = n.id WHERE n.kind = '{kind}' AND e.child_kind = '{kind}'
+      INSERT INTO gathered SELECT DISTINCT e.parent_kind, e.parent_id FROM {{now}} n {_EDGES}
       ON CONFLICT DO NOTHING RETURNING kind, id
     )
-    INSERT INTO {next} SELECT kind, id FROM found
-"""  # the kinds are constants, so that the planner keeps only the tables that they concern
+    INSERT INTO {{next}} SELECT kind, id FROM found
+"""  # noqa: S608 - our names
 
 
 _MISSING = "SELECT id FROM unnest(:ids) g (id) WHERE NOT EXISTS (SELECT FROM examples e WHERE e.id = g.id) LIMIT 1"
@@ -75,15 +92,13 @@ def gathered_nodes(session: Session, kind: str) -> Iterator[Node]:
         yield Node(kind, row["id"], {name: value for name, value in row.items() if name != "id"})
 
 
-def gathered_edges(session: Session, child_kind: str, parent_kinds: Sequence[str]) -> Iterator[tuple[Edge, str]]:
-    """The edges from gathered records of a kind to those of some others, each with its parent's kind, in the order of
-    the ids."""
+def gathered_edges(session: Session, child_kind: str, parent_kinds: Sequence[str]) -> Iterator[GatheredEdge]:
+    """The edges from gathered records of a kind to those of some others, in the order of the ids."""
     kinds = ", ".join(f"'{kind}'" for kind in parent_kinds)
     query = f"""
-        SELECT e.child_id, e.relation, e.parent_id, e.parent_kind
-        FROM gathered g JOIN lineage.edges e ON e.child_id = g.id
-        WHERE g.kind = '{child_kind}' AND e.child_kind = '{child_kind}' AND e.parent_kind IN ({kinds})
-        ORDER BY e.child_id, e.relation, e.parent_id
+        SELECT CAST(e.child_id AS text), e.relation, e.parent_kind, CAST(e.parent_id AS text)
+        FROM gathered n {_EDGES.format(kind=child_kind)}
+        AND e.parent_kind IN ({kinds}) ORDER BY e.child_id, e.relation, e.parent_id
     """  # noqa: S608 - our names
-    for child, relation, parent, parent_kind in session.execute(text(query), execution_options=AT_ONCE):
-        yield Edge(child, relation, parent), parent_kind
+    for row in session.execute(text(query), execution_options=AT_ONCE):
+        yield GatheredEdge(*row)
