@@ -25,6 +25,11 @@ class Drawn:
     text: str
 
     @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"{in_words(self.kind)} {str(self.id or '')[:8]}".rstrip()
+
+    @property
     def described(self) -> str:
         """All of it."""
         return f"{in_words(self.kind)}{f' {self.id}' if self.id else ''}: {self.text}"

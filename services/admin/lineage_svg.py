@@ -66,7 +66,7 @@ def _chosen(lineage: Lineage) -> frozenset[str]:
 
 
 def _opening(picture: Picture, width: float, height: float) -> list[str]:
-    title = f"Where {in_words(picture.root.kind)} {str(picture.root.id)[:8]} came from"
+    title = f"Where {picture.root.name} came from"
     remark = f"{len(picture.boxes)} boxes, {len(picture.links)} steps: each box came from those to its right"
     if picture.left_out:
         remark += f"; {picture.left_out} records, to which only demonstrations lead, are left out (--full)"
@@ -114,10 +114,10 @@ def _link(picture: Picture, link: Link, points: Sequence[Point], chosen: frozens
     kept = link.relation == "output_from" and link.parent in chosen
     colour = CHOSEN if kept else SIDE_WAY if link.relation in SIDE_WAYS else WAY
     ends = f'data-child="{link.child}" data-relation="{link.relation}" data-parent="{link.parent}"'
-    child, parent = (picture.boxes[end].described for end in (link.child, link.parent))
+    child, parent = (picture.boxes[end].name for end in (link.child, link.parent))
     return (
         f'<path class="edge" {ends} d="{_curve(points)}" fill="none" stroke="{colour}" '
-        f'stroke-width="{2.5 if kept else 1.3}"><title>{escape(f"{child} ← {in_words(link.relation)} ← {parent}")}'
+        f'stroke-width="{2.5 if kept else 1.3}"><title>{child} ← {in_words(link.relation)} ← {parent}'
         "</title></path>"
     )
 
