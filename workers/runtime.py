@@ -5,12 +5,13 @@ import gc
 import os
 import socket
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import uvloop
 from celery import Celery
@@ -30,9 +31,13 @@ from workers.novelty_indexes import NoveltyIndexes
 from workers.turns import OneAtATime, Turn
 from workers.windows import CallWindow
 
+if TYPE_CHECKING:  # it needs OpenTelemetry, which is there if it is wanted
+    from shared.telemetry.otlp import Traces
+
 T = TypeVar("T")
 
 LOOP_THREAD = "lm-calls"
+TURN_S = 1.0  # how often the loop notes that it turns
 STORE_THREADS = 8  # that claim and write for the loop's streams
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
@@ -56,8 +61,18 @@ class EventLoop:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
+        self._turn()
         self._thread = threading.Thread(target=self._loop.run_forever, name=LOOP_THREAD, daemon=True)
         self._thread.start()
+
+    @property
+    def still_s(self) -> float:
+        """For how long it has not turned."""
+        return time.monotonic() - self._turned_at
+
+    def _turn(self) -> None:
+        self._turned_at = time.monotonic()
+        self._loop.call_later(TURN_S, self._turn)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for its result."""
@@ -93,6 +108,7 @@ class Runtime:
     suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish
     agreeing: ThreadPoolExecutor = field(default_factory=_threads_that_agree)
     run_events: RunEvents | None = None
+    traces: "Traces | None" = None
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str, int], LanguageModel] = field(default_factory=dict)  # and the job's revision
     _windows: dict[tuple[uuid.UUID, str, int], CallWindow] = field(default_factory=dict)
@@ -158,6 +174,11 @@ class Runtime:
             self._windows[key] = CallWindow(self.sessions, self.agreeing, holder, context.revision, model)
         return self._windows[key]
 
+    @property
+    def windows(self) -> list[CallWindow]:
+        """Every model's window, whether it is in use or not."""
+        return list(self._windows.values())
+
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
         """Tell this process's own streams and judge that there is work; returns the queues that none works on."""
         if self.stopping.is_set():
@@ -192,3 +213,5 @@ class Runtime:
         if self.run_events:
             self.run_events.close()
         self.engine.dispose()
+        if self.traces:
+            self.traces.close()
