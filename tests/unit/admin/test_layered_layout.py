@@ -2,13 +2,14 @@ from graphlib import CycleError
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.admin.layer_order import Node, crossings
 from services.admin.layered_layout import BETWEEN_BOXES, BETWEEN_LAYERS, Box, Layout, Size, lay_out, spread
 
 CLOSE = 1e-6
+however_slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -41,6 +42,7 @@ def through(layout: Layout) -> list[tuple[float, float, float]]:
     return found
 
 
+@however_slow
 @given(graphs())
 def test_boxes_keep_their_sizes_and_never_overlap(graph: tuple[dict[str, Size], list[tuple[str, str]]]) -> None:
     sizes, edges = graph
@@ -52,6 +54,7 @@ def test_boxes_keep_their_sizes_and_never_overlap(graph: tuple[dict[str, Size], 
         assert -CLOSE <= box.y <= box.y + box.height <= layout.height + CLOSE
 
 
+@however_slow
 @given(graphs())
 def test_every_line_goes_from_its_box_to_the_right_into_its_other_box(
     graph: tuple[dict[str, Size], list[tuple[str, str]]],
@@ -64,6 +67,7 @@ def test_every_line_goes_from_its_box_to_the_right_into_its_other_box(
         assert all(x <= to_x for (x, _), (to_x, _) in pairwise(line))
 
 
+@however_slow
 @given(graphs())
 def test_no_line_passes_through_a_box(graph: tuple[dict[str, Size], list[tuple[str, str]]]) -> None:
     """Between the layers there are no boxes, so the straight parts are all there is to look at."""
@@ -74,7 +78,7 @@ def test_no_line_passes_through_a_box(graph: tuple[dict[str, Size], list[tuple[s
             assert beside or not box.y < y < box.y + box.height
 
 
-@settings(max_examples=20)
+@however_slow
 @given(graphs())
 def test_the_same_graph_looks_the_same(graph: tuple[dict[str, Size], list[tuple[str, str]]]) -> None:
     assert lay_out(*graph) == lay_out(*graph)
@@ -104,6 +108,7 @@ def test_edges_that_need_not_cross_do_not() -> None:
     assert sorted(range(5), key=lambda n: order[f"l{n}"]) == sorted(range(5), key=lambda n: order[f"r{4 - n}"])
 
 
+@however_slow
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40, unique=True))
 def test_crossings_are_counted_as_by_looking_at_every_pair(edges: list[tuple[int, int]]) -> None:
     layers: list[list[Node]] = [[f"l{number}" for number in range(10)], [f"r{number}" for number in range(10)]]
@@ -114,6 +119,7 @@ def test_crossings_are_counted_as_by_looking_at_every_pair(edges: list[tuple[int
     assert crossings(layers, after) == crossing
 
 
+@however_slow
 @given(st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(0, 100)), min_size=1, max_size=12))
 def test_places_are_as_far_apart_as_they_must_be(given_: list[tuple[float, float]]) -> None:
     wanted, gaps = [place for place, _ in given_], [gap for _, gap in given_[1:]]

@@ -1,11 +1,13 @@
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.admin.text_width import ELLIPSIS, fitted, width_of
 
 SIZE, WIDTH = 11, 120
+however_slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
+@however_slow
 @given(st.text(), st.integers(1, 5))
 def test_no_line_is_too_wide_and_there_are_not_too_many(text: str, most: int) -> None:
     lines = fitted(text, SIZE, WIDTH, most)
@@ -13,6 +15,7 @@ def test_no_line_is_too_wide_and_there_are_not_too_many(text: str, most: int) ->
     assert all(width_of(line, SIZE) <= WIDTH for line in lines)
 
 
+@however_slow
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "Zs"])))
 def test_what_fits_is_all_there_and_what_does_not_ends_with_dots(text: str) -> None:
     lines = fitted(text, SIZE, WIDTH, 3)
