@@ -82,6 +82,10 @@ class EventLoop:
         """Have a function called in the loop."""
         self._loop.call_soon_threadsafe(function, *arguments)
 
+    def later(self, after_s: float, function: Callable[[], object]) -> None:
+        """Have a function called in the loop, some seconds from now."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, after_s, function)
+
     def close(self) -> None:
         """Stop the loop."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -200,6 +204,19 @@ class Runtime:
         """Tell this process's own streams that there may be work; in the loop."""
         for stream in self.streams.values():
             stream.wake()
+
+    def stop(self, drain_s: float | None) -> None:
+        """Take no more work. Calls that are still under way after `drain_s` seconds are broken off and given back."""
+        if self.stopping.is_set():
+            return
+        self.stopping.set()
+        self.loop.soon(self.wake_all)
+        if drain_s is not None:
+            self.loop.later(drain_s, self._break_off)
+
+    def _break_off(self) -> None:
+        for window in self._windows.values():
+            window.abort()
 
     def close(self) -> None:
         """Give back the connections."""
