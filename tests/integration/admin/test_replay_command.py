@@ -109,6 +109,12 @@ def test_a_call_is_sent_as_it_was_sent_first(replayed: CommandLine, recorded: Re
     assert {name: again[name] for name in TOLD} == {name: told["then"][name] for name in TOLD}
 
 
+def test_calls_under_way_at_once_keep_each_the_length_of_its_own_prompt(recorded: Recorded) -> None:
+    with psycopg.connect(recorded.database_url) as connection:
+        calls = connection.execute("SELECT prompt, prompt_tokens FROM generations").fetchall()
+    assert [tokens for _, tokens in calls] == [len(prompt.split()) for prompt, _ in calls]
+
+
 def test_a_chat_call_is_one_message_of_the_user(replayed: CommandLine, recorded: Recorded) -> None:
     told = json.loads(replayed("replay", a_call(recorded, "chat"), "--json").out)
     body = json.loads(recorded.server.requests[-1].body)
