@@ -1,6 +1,6 @@
 """The windows of calls in a simulation: what workers may send to the servers of a pool, and how they share it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.method.division import divide_by_stage
@@ -107,7 +107,9 @@ class Agreement:
     def __init__(self, size: int, windows: Sequence[Window]) -> None:
         self._size = size
         self._windows = windows
-        self._limits = {window.name: window.limit for window in windows}
+        self._models: dict[str, dict[str, Window]] = {}
+        for number, window in enumerate(windows):
+            self._models.setdefault(window.name, {})[str(number)] = window
 
     @property
     def alone(self) -> bool:
@@ -116,22 +118,22 @@ class Agreement:
 
     def renew(self) -> None:
         """Let each renew its share."""
-        for window in self._windows:
-            before = window.slots
-            window.look()
-            self._renew(window)
-            if window.slots != before:
-                window.fill()
-                window.wake()
+        for fellows in self._models.values():
+            for key, window in fellows.items():
+                before = window.slots
+                window.look()
+                self._renew(key, window, fellows)
+                if window.slots != before:
+                    window.fill()
+                    window.wake()
 
-    def _renew(self, window: Window) -> None:
-        of_model = {str(n): each for n, each in enumerate(self._windows) if each.name == window.name}
+    def _renew(self, key: str, window: Window, fellows: Mapping[str, Window]) -> None:
         holding, allotted = max(window.slots, window.in_flight), self._allotted(window)
-        fair = divide_by_stage(allotted, {key: each.wanted for key, each in of_model.items()})
-        due = next(fair[key] for key, each in of_model.items() if each is window)
-        of_fellows = sum(each.reserved for each in of_model.values()) - window.reserved
-        content = all(2 * each.reserved >= fair[key] for key, each in of_model.items() if each is not window)
-        if holding - due <= window.limit // TOLERANCE and content:
+        fair = divide_by_stage(allotted, {key: each.wanted for key, each in fellows.items()})
+        due, of_fellows = fair[key], sum(each.reserved for each in fellows.values()) - window.reserved
+        if 0 < holding - due <= window.limit // TOLERANCE and all(
+            2 * each.reserved >= fair[other] for other, each in fellows.items() if other != key
+        ):
             due = max(due, min(holding, sum(window.wanted), allotted - of_fellows))
         reserved_by_others = sum(each.reserved for each in self._windows) - window.reserved
         free = min(self._size - reserved_by_others, window.limit - of_fellows)
@@ -140,10 +142,10 @@ class Agreement:
 
     def _allotted(self, window: Window) -> int:
         """How many slots are due to a window's model: the models of a pool share alike."""
-        wanted = dict.fromkeys(self._limits, 0)
-        for each in self._windows:
-            wanted[each.name] += sum(each.wanted)
-        counts = {name: min(count, self._limits[name]) for name, count in wanted.items()}
-        if len(counts) == 1:
-            return min(self._size, counts[window.name])
-        return divide_by_stage(self._size, {name: [count] for name, count in counts.items()})[window.name]
+        wanted = {
+            name: min(window.limit, sum(sum(each.wanted) for each in fellows.values()))
+            for name, fellows in self._models.items()
+        }
+        if len(wanted) == 1:
+            return min(self._size, wanted[window.name])
+        return divide_by_stage(self._size, {name: [count] for name, count in wanted.items()})[window.name]
