@@ -18,6 +18,7 @@ MODULES = {
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     **dict.fromkeys(("export", "db"), "data"),
     "k8s": "kubernetes",
+    "plan": "capacity",
     "lineage": "lineage",
     "impact": "impact",
     "replay": "replay",
