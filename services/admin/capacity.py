@@ -1,5 +1,6 @@
 """`ensemble-instruct plan`: what a job's target needs, before any of it is made."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from services.admin.model_check import check_models
 from services.admin.planning import Plan, plan_job
 from services.admin.probed import ProbeFailedError, figures_of_probe
 from services.admin.probing import calls_to_make, probe
+from shared.capacity.differences import differences
 from shared.capacity.duration import read_deadline
 from shared.capacity.figures import Figures
 from shared.capacity.figures_file import read_figures, refuse_taken, write_figures
@@ -23,9 +25,11 @@ from shared.errors import UserError
 from shared.job import JobSpec
 from shared.job_file import read_job
 from shared.store.runs import find_run
+from shared.store.tables.runs import Run
 
 MOST_PROBES = 512
 MOST_GPUS = 1024
+MOST_DIFFERENCES = 8  # settings that are named
 
 
 class WhichFiguresError(UserError):
@@ -79,11 +83,12 @@ def plan_capacity(
     options = Options(workers, deadline_s, gpu_price, _gpus(ready.job, gpus))
     if save_figures:
         refuse_taken(save_figures)
-    measured = _figures(ready, run, probes, figures)
+    measured, remarks = _figures(ready, run, probes, figures)
     if save_figures:
         write_figures(save_figures, measured)
         say(f"wrote the figures to {save_figures}; plan with them again: --figures {save_figures}")
     made = plan(ready.job, measured, options)
+    made = replace(made, notes=[*remarks, *made.notes])
     if as_json:
         print_json(made)
         return
@@ -92,13 +97,21 @@ def plan_capacity(
         warn(note)
 
 
-def _figures(ready: Plan, run: str | None, probes: int | None, path: Path | None) -> Figures:
+def _figures(ready: Plan, run: str | None, probes: int | None, path: Path | None) -> tuple[Figures, list[str]]:
+    """The figures, and what is to be said of them."""
     if path:
-        return read_figures(path)
+        return read_figures(path), []
     if run is not None:
         with open_session() as session:
-            return figures_of(session, find_run(session, run))
-    return _probed(ready, probes or 1)
+            found = find_run(session, run)
+            return figures_of(session, found), _other_settings(found, ready.job)
+    return _probed(ready, probes or 1), []
+
+
+def _other_settings(run: Run, job: JobSpec) -> list[str]:
+    differ = differences(JobSpec.model_validate(run.job), job)
+    most = [*differ[:MOST_DIFFERENCES], *(["…"] if len(differ) > MOST_DIFFERENCES else [])]
+    return [f"run {run.name} had other settings, so its figures may not hold: {', '.join(most)}"] if differ else []
 
 
 def _probed(ready: Plan, count: int) -> Figures:

@@ -55,7 +55,8 @@ def test_an_earlier_runs_figures_are_planned_with(
     assert figures["models"]["base"]["servers"] == 1
 
     again = plan_of(later_command("plan", job, *FEW, "--figures", saved, "--json"))
-    assert again == made
+    assert again == {**made, "notes": made["notes"][1:]}
+    assert "had other settings" in made["notes"][0]
 
 
 def test_a_person_reads_what_each_pool_needs(later_command: CommandLine, finished: Finished, job: Path) -> None:
@@ -72,6 +73,15 @@ def test_a_person_reads_what_each_pool_needs(later_command: CommandLine, finishe
     ):
         assert part in outcome.out
     assert "the yield of verdicts was measured on" in outcome.err
+
+
+def test_settings_that_the_earlier_run_had_otherwise_are_named(
+    later_command: CommandLine, finished: Finished, job: Path
+) -> None:
+    told = later_command("plan", job, *FEW, "--from", finished.name).err
+    assert f"run {finished.name} had other settings, so its figures may not hold: " in " ".join(told.split())
+    assert "instructions.demonstrations.input_output.seeds" in told
+    assert "lookahead" not in told
 
 
 def test_a_probe_really_calls_the_jobs_servers_and_needs_no_database(bare_command: CommandLine, job: Path) -> None:
