@@ -13,11 +13,14 @@ START_TIMEOUT_S = 30.0
 
 
 class FakeLM:
-    """A fake LM that takes `latency_s` ± the share `spread` of it for an answer."""
+    """A fake LM that takes `latency_s` ± the share `spread` of it for an answer.
 
-    def __init__(self, log: Path, latency_s: float, spread: float) -> None:
+    One in `sparing` of its proposals is worth anything.
+    """
+
+    def __init__(self, log: Path, latency_s: float, spread: float, sparing: int = 1) -> None:
         self._log = log
-        options = ["--latency", str(latency_s), "--spread", str(spread)]
+        options = ["--latency", str(latency_s), "--spread", str(spread), "--sparing", str(sparing)]
         self.child = Child.start("the fake LM", [sys.executable, "-m", "shared.lm.fake", *options], log=log)
 
     def wait(self) -> str:

@@ -46,12 +46,32 @@ WORDS = {
 _TASK = re.compile(r"^Task (\d+):(.*)$", re.MULTILINE)
 
 
+class Sparing:
+    """An LM of whose proposals one in `of` is worth anything: regularly, so that little is left to chance."""
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self._proposals = 0
+
+    def __call__(self, request: FakeRequest) -> FakeAnswer:
+        """The usual answer, or to most requests for a proposal one that is too short."""
+        if _next_task(request):
+            self._proposals += 1
+            if self._proposals % self._of:
+                return FakeAnswer(" Do it.")
+        return respond(request)
+
+
+def _next_task(request: FakeRequest) -> re.Match[str] | None:
+    return re.fullmatch(r"Task (\d+):", request.prompt.rstrip().rpartition("\n")[2])
+
+
 def respond(request: FakeRequest) -> FakeAnswer:
     """Continue the prompt. The same prompt, seed and protocol path always get the same text."""
     prompt = request.prompt.rstrip()
     dice = _dice(prompt, str(request.seed), str(request.chat))
     last_line = prompt.rpartition("\n")[2]
-    if next_task := re.fullmatch(r"Task (\d+):", last_line):
+    if next_task := _next_task(request):
         tasks = 1 if request.stop else 3  # told no place to stop, an LM goes on
         return FakeAnswer(_tasks(prompt, int(next_task[1]), tasks, dice))
     if last_line == "Input:":
