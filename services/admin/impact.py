@@ -9,14 +9,14 @@ from services.admin.connections import open_session
 from services.admin.console import out, print_json, printable, say, table
 from services.admin.jobs import AsJson
 from shared.errors import UserError
-from shared.store.impact import AffectedExample, RootKind, examples_from, find_roots
+from shared.store.impact import AffectedExample, RootKind, examples_from, find_origins, find_roots
 
 SHOWN = 20
 LONGEST = 70  # characters of an instruction in the table
 
 
 class OneRootError(UserError):
-    """Name one thing to trace: --seed, --model, --prompt or --instruction."""
+    """Name one thing to trace: --seed, --model, --prompt, --instruction or --origin."""
 
 
 def impact(
@@ -26,6 +26,10 @@ def impact(
         str | None, typer.Option("--prompt", metavar="NAME", help="a prompt template: its name, NAME@VERSION or sha256")
     ] = None,
     instruction: Annotated[str | None, typer.Option("--instruction", metavar="ID", help="an instruction")] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option("--origin", metavar="FILE", help="an imported file: its name or sha256; or a record's id"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List and count every example that came from something, by how long the way is."""
@@ -34,13 +38,15 @@ def impact(
         RootKind.MODEL: model,
         RootKind.PROMPT: prompt,
         RootKind.INSTRUCTION: instruction,
+        RootKind.ORIGIN: origin,
     }
     named = [(kind, name) for kind, name in given.items() if name is not None]
     if len(named) != 1:
         raise OneRootError
     ((kind, name),) = named
     with open_session() as session:
-        found = examples_from(session, find_roots(session, kind, name))
+        roots = find_origins(session, name) if kind is RootKind.ORIGIN else find_roots(session, kind, name)
+        found = examples_from(session, roots)
     if as_json:
         print_json(found)
         return

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared.store.arrays import uuid_array
 from shared.store.base import Base
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 """A row's values by the names of their columns."""
 
 Dump = Callable[[Any], object]

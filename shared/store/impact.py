@@ -1,7 +1,8 @@
-"""What came of a seed task, a model, a prompt template or an instruction: every example downstream."""
+"""What came of a seed task, a model, a prompt template, an instruction or an import: every example downstream."""
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
-from shared.store.lineage import find_record
+from shared.store.lineage import RecordNotFoundError, find_record
 
 
 class RootKind(StrEnum):
@@ -19,6 +20,8 @@ class RootKind(StrEnum):
     MODEL = "model"
     PROMPT = "prompt_template"
     INSTRUCTION = "instruction"
+    ORIGIN = "origin"
+    ORIGIN_FILE = "origin_file"
 
 
 class RootNotFoundError(UserError):
@@ -58,11 +61,15 @@ _FIND = {
         "SELECT id FROM prompt_templates WHERE :name IN (name, name || '@' || version, sha256, CAST(id AS text))",
         "It is named by its name, NAME@VERSION or its sha256; `ensemble-instruct lineage ID` shows an example's.",
     ),
+    RootKind.ORIGIN_FILE: (
+        "SELECT id FROM origin_files WHERE :name IN (name, sha256, CAST(id AS text))",
+        "It is named by its name without folders, or its sha256; lineage.origin_files lists them all.",
+    ),
 }
 
 
 def find_roots(session: Session, kind: RootKind, name: str) -> list[Root]:
-    """The things of this kind and name: a model is there once for each run.
+    """The things of this kind and name: a model, or an imported file, is there once for each run.
 
     An instruction is named by its id or the beginning. Raises `RootNotFoundError`, and what `find_record` raises.
     """
@@ -76,6 +83,23 @@ def find_roots(session: Session, kind: RootKind, name: str) -> list[Root]:
     if not found:
         raise RootNotFoundError(kind=kind.replace("_", " "), name=name, mend=mend)
     return [Root(kind, id) for id in found]
+
+
+def find_origins(session: Session, name: str) -> list[Root]:
+    """The imported files of this name, or the file or record whose id this is, or begins so.
+
+    Raises `RootNotFoundError`, `RecordAmbiguousError`.
+    """
+    with suppress(RootNotFoundError):
+        return find_roots(session, RootKind.ORIGIN_FILE, name)
+    try:
+        kind, id = find_record(session, name)
+    except RecordNotFoundError:
+        mend = f"{_FIND[RootKind.ORIGIN_FILE][1]} A record of one is named by its id."
+        raise RootNotFoundError(kind="imported file", name=name, mend=mend) from None
+    if kind not in (RootKind.ORIGIN, RootKind.ORIGIN_FILE):
+        raise RootNotFoundError(kind="imported file", name=name, mend=f"It is the id of: {kind.replace('_', ' ')}.")
+    return [Root(RootKind(kind), id)]
 
 
 def examples_from(session: Session, roots: Sequence[Root]) -> list[AffectedExample]:

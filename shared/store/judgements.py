@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from shared.method import consensus
 from shared.method.consensus import Rule
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
+from shared.store.copying import Row
 from shared.store.keys import judgement_key, key
 from shared.store.records import Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
@@ -92,38 +94,55 @@ def verdict_row(
     reason: str | None,
 ) -> Verdict:
     """What was decided on an instance, between the candidates that were compared, to be written."""
-    return Verdict(
-        id=key("verdict", instance_id, number),
-        run_id=run_id,
-        judgement_id=judgement_key(run_id, number),
-        instance_id=instance_id,
-        candidate_ids=[each.id for each in compared],
-        scores=[list(row) for row in decided.scores],
-        exact_match=decided.exact_match,
-        margin=decided.margin,
-        choice_id=None if decided.choice is None else compared[decided.choice].id,
-        state=RecordState.REJECTED if reason else RecordState.ACCEPTED,
-        reason=reason,
-    )
+    return Verdict(**verdict_values(run_id, number, instance_id, [each.id for each in compared], decided, reason))
+
+
+def verdict_values(
+    run_id: uuid.UUID,
+    number: int,
+    instance_id: uuid.UUID,
+    compared: Sequence[uuid.UUID],
+    decided: consensus.Judgement,
+    reason: str | None,
+) -> dict[str, Any]:
+    """The same without an object for it; candidates are named by their keys."""
+    return {
+        "id": key("verdict", instance_id, number),
+        "run_id": run_id,
+        "judgement_id": judgement_key(run_id, number),
+        "instance_id": instance_id,
+        "candidate_ids": list(compared),
+        "scores": [list(row) for row in decided.scores],
+        "exact_match": decided.exact_match,
+        "margin": decided.margin,
+        "choice_id": None if decided.choice is None else compared[decided.choice],
+        "state": RecordState.REJECTED if reason else RecordState.ACCEPTED,
+        "reason": reason,
+    }
 
 
 def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
-    return Example(
-        id=key("example", verdict.id),
-        run_id=verdict.run_id,
-        judgement_id=verdict.judgement_id,
-        task_type=subject.task_type,
-        position=subject.position,
-        instance_id=verdict.instance_id,
-        verdict_id=verdict.id,
-        candidate_id=chosen.id,
-        instruction=subject.instruction,
-        input=subject.input,
-        output=chosen.output,
-        surplus=surplus,
-    )
+    return Example(**example_values(vars(verdict), subject, chosen.output or "", surplus=surplus))
+
+
+def example_values(verdict: Row, subject: Subject, output: str, *, surplus: bool) -> dict[str, Any]:
+    """The same without an object for it."""
+    return {
+        "id": key("example", verdict["id"]),
+        "run_id": verdict["run_id"],
+        "judgement_id": verdict["judgement_id"],
+        "task_type": subject.task_type,
+        "position": subject.position,
+        "instance_id": verdict["instance_id"],
+        "verdict_id": verdict["id"],
+        "candidate_id": verdict["choice_id"],
+        "instruction": subject.instruction,
+        "input": subject.input,
+        "output": output,
+        "surplus": surplus,
+    }
 
 
 def verdict_pages(session: Session, judgement_id: uuid.UUID, size: int = 500) -> Iterator[Sequence[Verdict]]:

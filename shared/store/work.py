@@ -63,6 +63,7 @@ class Claim:
     overloads: int
     crashes: int
     earlier_tries: int
+    late: bool
     suspect: bool
     token: uuid.UUID
 
@@ -202,6 +203,7 @@ _OF_A_CLAIM = (
     *(WorkItem.id, WorkItem.run_id, WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.model),
     *(WorkItem.voice, WorkItem.instruction_id, WorkItem.instance_id),
     *(WorkItem.failures, WorkItem.timeouts, WorkItem.overloads, WorkItem.crashes, WorkItem.earlier_tries),
+    WorkItem.late,
     _SUSPECT.label("suspect"),
 )
 

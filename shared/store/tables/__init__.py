@@ -2,6 +2,7 @@
 
 from shared.store.base import Base
 from shared.store.tables.endpoints import EndpointState
+from shared.store.tables.origins import Origin, OriginFile
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Judgement, Verdict
 from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
 from shared.store.tables.totals import GenerationTotals, RecordTotals, SeedTotals
@@ -18,6 +19,8 @@ __all__ = [
     "Instruction",
     "Judgement",
     "Model",
+    "Origin",
+    "OriginFile",
     "PromptTemplate",
     "RecordTotals",
     "Run",
