@@ -43,21 +43,22 @@ def write_examples(session: Session, record: ExportRecord, folder: Folder, told:
     A split without an example has no file. Raises `ExportFailedError`, `PyarrowMissingError`.
     """
     counts = rows_by_split(session, record.id)
+    splits = [name for name in (record.options.splits.names if record.options.splits else [None]) if counts.get(name)]
     writers = {
-        split: [_Sharded(record, folder, form, split, count) for form in record.options.formats]
-        for split, count in counts.items()
+        (form, split): _Sharded(record, folder, form, split, counts[split])
+        for form in record.options.formats
+        for split in splits
     }
     for page in _pages(session, record):
         by_split: defaultdict[str | None, list[Row]] = defaultdict(list)
         for row in page:
             by_split[row.split].append(row)
         for split, rows in by_split.items():
-            for writer in writers[split]:
-                writer.write(rows)
+            for form in record.options.formats:
+                writers[form, split].write(rows)
         told(len(page))
-    for each in writers.values():
-        for writer in each:
-            writer.complete()
+    for writer in writers.values():
+        writer.complete()
 
 
 def path_of(form: ExportFormat, split: str | None, shard: int = 0, shards: int = 1) -> str:

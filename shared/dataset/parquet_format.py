@@ -9,7 +9,7 @@ from shared.dataset.text_formats import column
 from shared.errors import UserError
 from shared.store.exports import Row
 
-ROWS_OF_A_GROUP = 10_000
+ROWS_OF_A_GROUP = 5_000
 BYTES_OF_A_GROUP = 8 << 20  # of text; a group is held in memory while it is filled
 LEVEL = 3
 
@@ -62,11 +62,12 @@ class ParquetFile:
         )
 
     def _write_group(self) -> None:
-        values = [_values(row) for row in self._group]
-        batch = self._arrow.RecordBatch.from_pylist(values, schema=self._schema)
+        columns = [
+            self._arrow.array([_value(row, field.name) for row in self._group], field.type) for field in self._schema
+        ]
         with told(self._folder.out / self._path):
-            self._writer.write_batch(batch, row_group_size=len(values))
-        self._rows += len(values)
+            self._writer.write_batch(self._arrow.record_batch(columns, schema=self._schema))
+        self._rows += len(self._group)
         self._group, self._bytes = [], 0
 
 
@@ -81,6 +82,11 @@ def _schema(arrow: Any) -> Any:
     return arrow.schema([*texts, *((str(name), types[name]) for name in Column)])
 
 
-def _values(row: Row) -> dict[str, Any]:
-    texts = {"id": str(row.id), "instruction": row.instruction, "input": row.input, "output": row.output}
-    return {**texts, **{str(name): column(row, name) for name in Column}}
+def _value(row: Row, name: str) -> Any:
+    match name:
+        case "id":
+            return str(row.id)
+        case "instruction" | "input" | "output":
+            return getattr(row, name)
+        case _:
+            return column(row, Column(name))
