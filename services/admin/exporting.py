@@ -208,7 +208,8 @@ def _refuse_beside(
     runs: Sequence[str] | None, given: ExportOptions, *, judgement: int, where: str | None, decontaminate: object
 ) -> None:
     changed = given.model_dump(exclude_defaults=True)
-    named = [*(runs or []), *(f"--{name.replace('_', '-')}" for name in changed)]
+    called = {"formats": "format", "licences": "licence"}
+    named = [*(runs or []), *(f"--{called.get(name, name).replace('_', '-')}" for name in changed)]
     more = {"--judgement": judgement, "--where": where, "--decontaminate": decontaminate}
     named += [name for name, value in more.items() if value]
     if named:

@@ -122,7 +122,7 @@ def test_columns_are_told_when_asked_for(changing_command: CommandLine, changeab
         (("--as-of", "abcdef12"), "There is no export 'abcdef12'"),
         (("RUN", "--as-of", "abcdef12"), "small-1 has no place beside it"),
         (("--as-of", "abcdef12", "--limit", 3), "--limit has no place beside it"),
-        (("--as-of", "abcdef12", "--format", "hf"), "--formats has no place beside it"),
+        (("--as-of", "abcdef12", "--format", "hf"), "--format has no place beside it"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_leaves_nothing(
