@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check lint types contracts format lock clean
+.PHONY: help setup demo test chaos check lint types contracts format monitoring lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,9 @@ contracts:
 format:  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+monitoring: setup  ## make k8s/components/monitoring of its rules and dashboards
+	$(BIN)/python -m tests.deploy.monitoring
 
 lock:  ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o locks/all.txt

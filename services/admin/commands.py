@@ -19,6 +19,7 @@ MODULES = {
     "export": "exporting",
     **dict.fromkeys(("exports", "diff"), "exports"),
     "db": "data",
+    "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
     "rejudge": "rejudging",

@@ -66,7 +66,8 @@ class LanguageModelServer:
         """Join the weights if need be and start the process, without waiting for it; raises as `obtain` does."""
         path = obtain(self.model.weights, self._folder, report)
         self.port = free_port()
-        self.child = Child.start(self.model.title, self._command(path), log=self.log)
+        environment = {"HEALTH_ADDRESS": ""}  # the user's is for one process of the user's
+        self.child = Child.start(self.model.title, self._command(path), log=self.log, environment=environment)
 
     def wait(self) -> None:
         """Wait until it answers; raises NotReady."""

@@ -1,7 +1,8 @@
 """Serve a GGUF model over TGI's protocol: `python -m services.local.tgi_server --model PATH --name NAME --port N`.
 
 What Hugging Face's Text Generation Inference publishes of `/generate`, `/info` and `/health`, with its limits and
-refusals, over llama.cpp. Streaming, grammars, adapters and token likelihoods are left out.
+refusals, over llama.cpp. Streaming, grammars, adapters and token likelihoods are left out. `/healthz` and `/readyz` are
+as everywhere in this project: the process is alive; the model answers.
 """
 
 import asyncio
@@ -111,10 +112,16 @@ def application(server: Server) -> FastAPI:
         return server.info
 
     @app.get("/health")
+    @app.get("/readyz")
     async def health() -> Response:
         if await server.completer.healthy():
             return Response()
         return refusal(503, "unhealthy", "healthcheck")
+
+    @app.get("/healthz")
+    async def alive() -> Response:
+        """The event loop turns; a model that is slow is none of its business."""
+        return Response()
 
     return app
 
