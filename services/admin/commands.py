@@ -22,6 +22,7 @@ MODULES = {
     "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
+    "replay": "replay",
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",

@@ -1,5 +1,6 @@
 """The database and the broker that a command uses: those of the environment, or the embedded ones."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from shared.queue.hints import ping as ping_broker
 from shared.settings import settings
 from shared.store.migrate import require_migrated
 from shared.store.session import make_engine, make_sessions
+from shared.telemetry.run_events import report_runs
 
 
 class NoBrokerError(UserError):
@@ -34,9 +36,12 @@ def open_engine() -> Iterator[Engine]:
 
 def _engine(url: str) -> Iterator[Engine]:
     engine = make_engine(url)
+    run_events = report_runs(engine, os.environ)
     try:
         yield engine
     finally:
+        if run_events:
+            run_events.close()
         engine.dispose()
 
 

@@ -21,7 +21,12 @@ class NoPasswordError(UserError):
 
 def create_user(
     name: Annotated[str, typer.Argument(help="the login's name")],
-    role: Annotated[Role, typer.Option(help="worker: runs workers; operator: runs commands; reader: asks the lineage")],
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="worker: runs workers; operator: runs commands; reader: asks the lineage; scaler: counts work"
+        ),
+    ],
     variable: Annotated[
         str, typer.Option("--password-env", metavar="VARIABLE", help="the environment variable that holds its password")
     ] = PASSWORD_VARIABLE,

@@ -19,11 +19,12 @@ class Role(StrEnum):
     WORKER = "worker"
     OPERATOR = "operator"
     READER = "reader"
+    SCALER = "scaler"
 
     @property
     def group(self) -> str:
         """The role in Postgres whose member such a login is."""
-        return {Role.WORKER: "ensemble_worker", Role.OPERATOR: "ensemble_operator", Role.READER: "dataset_reader"}[self]
+        return "dataset_reader" if self is Role.READER else f"ensemble_{self}"
 
 
 class WeakPasswordError(UserError):

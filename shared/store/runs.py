@@ -21,6 +21,7 @@ from shared.store.tables.runs import GOING_ON, Model, Run, RunPrompt, RunSeed, R
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
 from shared.store.tables.work import WorkItem, WorkState
+from shared.store.transitions import Transition, announce
 
 
 class RunNotFoundError(UserError):
@@ -75,6 +76,7 @@ def begin_run(session: Session, new: NewRun) -> Run:
         session.add(RunTarget(run_id=run.id, task_type=task_type, target=target))
     session.add(judgement_row(run.id, 0, new.job.terms))
     session.flush()
+    announce(session, Transition(run.id, RunState.RUNNING, None, run.created_at))
     return run
 
 

@@ -42,27 +42,28 @@ class Image:
         """Its working folder."""
         return self.root / "app"
 
-    def start(self, *command: str, **environment: str) -> "subprocess.Popen[str]":
-        """Its entrypoint with this command, or the Dockerfile's own."""
-        as_user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            as_user = {"user": self.user, "group": self.user, "extra_groups": []}
-        return subprocess.Popen(
-            [*self.entrypoint, *(command or self.command)],
-            cwd=self.app,
-            env={**self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **as_user,
-        )
+    def start(self, log: Path, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """Its entrypoint with this command, or the Dockerfile's own; what it says goes to `log`."""
+        with log.open("wb") as output:
+            return subprocess.Popen(**self._process(command, environment), stdout=output, stderr=output)
 
     def run(self, *command: str, **environment: str) -> str:
         """What its entrypoint prints for this command; it has to exit with 0."""
-        process = self.start(*command, **environment)
-        printed, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+        process = self._process(command, environment)
+        done = subprocess.run(**process, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        printed: str = done.stdout
         return printed.strip()
+
+    def _process(self, command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+        process = {
+            "args": [*self.entrypoint, *(command or self.command)],
+            "cwd": self.app,
+            "env": {**self.environment, **environment},
+        }
+        if os.geteuid() == 0:
+            process |= {"user": self.user, "group": self.user, "extra_groups": []}
+        return process
 
 
 def build(target: str, root: Path) -> Image:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy import make_url
 from services.local.postgres import Postgres
 from shared.lm.fake import FakeServer
 from shared.queue import names
-from tests.deploy.image import Image, build, stages
+from tests.deploy.image import build, stages
 from tests.e2e.stack import a_job, all_queues
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of logins that live as long as a test
@@ -74,7 +73,9 @@ def test_what_the_images_hold_makes_a_dataset(
     out = folder / "out"
     out.mkdir()
     out.chmod(0o777)
-    at_work = start(worker, DATABASE_URL=address("worker"), REDIS_URL=redis_url, HEALTH_ADDRESS="127.0.0.1:0")
+    log, queues = folder / "worker.log", ",".join(all_queues(["base"]))
+    by_worker = {"DATABASE_URL": address("worker"), "REDIS_URL": redis_url, "HEALTH_ADDRESS": "127.0.0.1:0"}
+    at_work = worker.start(log, "-Q", queues, **by_worker)
     try:
         with FakeServer() as server:
             model = {"protocol": "tgi", "kind": "vanilla", "endpoints": [server.url], "max_in_flight": 6}
@@ -86,10 +87,5 @@ def test_what_the_images_hold_makes_a_dataset(
             assert len(Path(printed).read_text().splitlines()) == 4
     finally:
         at_work.send_signal(signal.SIGTERM)
-        _, said = at_work.communicate(timeout=120)
-    assert at_work.returncode == 0, said
-
-
-def start(image: Image, **environment: str) -> "subprocess.Popen[str]":
-    """A worker of the image on all queues."""
-    return image.start("-Q", ",".join(all_queues(["base"])), "-c", "4", **environment)
+        left = at_work.wait(timeout=120)
+    assert left == 0, log.read_text()

@@ -1,11 +1,11 @@
--- Who may do what. The owner of the tables migrates them; workers, commands and readers are each a role without a
--- login, and logins are members of one of them (`ensemble-instruct db create-user`).
+-- Who may do what. The owner of the tables migrates them; workers, commands, readers and the autoscaler are each a
+-- role without a login, and logins are members of one of them (`ensemble-instruct db create-user`).
 
 DO $$
 DECLARE
   wanted text;
 BEGIN
-  FOREACH wanted IN ARRAY ARRAY['ensemble_worker', 'ensemble_operator'] LOOP
+  FOREACH wanted IN ARRAY ARRAY['ensemble_worker', 'ensemble_operator', 'ensemble_scaler'] LOOP
     BEGIN
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
         EXECUTE concat('CREATE ROLE ', quote_ident(wanted), ' NOLOGIN');
@@ -22,6 +22,7 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA public, lineage TO ensemble_worker, ensemble_operator;
+GRANT USAGE ON SCHEMA public TO ensemble_scaler;
 GRANT dataset_reader TO ensemble_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ensemble_worker, ensemble_operator;
 
@@ -42,3 +43,7 @@ GRANT DELETE ON model_shares, endpoint_states TO ensemble_worker;
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ensemble_operator;
 REVOKE INSERT, UPDATE ON alembic_version FROM ensemble_operator;
 GRANT DELETE ON instances, candidates, model_shares, endpoint_states TO ensemble_operator;
+
+-- Whoever scales the pools counts unfinished work, and sees nothing of what is in it.
+GRANT SELECT (id, state) ON runs TO ensemble_scaler;
+GRANT SELECT (run_id, queue, state) ON work_items TO ensemble_scaler;

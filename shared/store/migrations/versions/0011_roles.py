@@ -1,4 +1,4 @@
-"""Roles with no more rights than they need, for workers and for a person's commands."""
+"""Roles with no more rights than they need, for workers, for a person's commands and for the autoscaler."""
 
 from pathlib import Path
 
@@ -19,6 +19,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take the rights away; the roles may serve other databases, so they stay."""
+    op.execute("REVOKE SELECT (id, state) ON runs FROM ensemble_scaler")
+    op.execute("REVOKE SELECT (run_id, queue, state) ON work_items FROM ensemble_scaler")
+    op.execute("REVOKE USAGE ON SCHEMA public FROM ensemble_scaler")
     for role in ("ensemble_worker", "ensemble_operator"):
         op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
         op.execute(f"REVOKE USAGE ON SCHEMA public, lineage FROM {role}")
