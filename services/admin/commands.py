@@ -19,6 +19,7 @@ MODULES = {
     **dict.fromkeys(("export", "db"), "data"),
     "lineage": "lineage",
     "impact": "impact",
+    **dict.fromkeys(("retract", "unretract", "retractions"), "retracting"),
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",

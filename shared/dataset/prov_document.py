@@ -32,7 +32,8 @@ def prov_json(lineage: Lineage) -> str:
 
 def _add(document: ProvDocument, name: QualifiedName, node: Node) -> None:
     said = [(f"{PREFIX}:{key}", _literal(value)) for key, value in node.attributes.items() if value is not None]
-    attributes = [("prov:type", f"{PREFIX}:{node.kind}"), *said]
+    retracted = [(f"{PREFIX}:retracted", mark.reason) for mark in node.retracted]
+    attributes = [("prov:type", f"{PREFIX}:{node.kind}"), *said, *retracted]
     if node.kind in ACTIVITIES:
         document.activity(name, other_attributes=attributes)
     elif node.kind in AGENTS:
