@@ -55,7 +55,8 @@ def reload_seeds(session: Session, roots: Sequence[Root]) -> None:
     """Have workers load the seed tasks anew of every run that draws on these; one that has none left is paused."""
     if roots[0].kind is not RootKind.SEED:
         return
-    ids = session.scalars(select(Run.id).where(_uses(roots)).order_by(Run.id).with_for_update()).all()
+    in_order = select(Run.id).where(_uses(roots)).order_by(Run.id)
+    ids = session.scalars(in_order.with_for_update(key_share=True)).all()  # whoever writes records holds the runs' keys
     session.execute(
         update(Run)
         .where(Run.id == any_of(ids))
