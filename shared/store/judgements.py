@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy import any_, exists, func, or_, select
+from sqlalchemy import all_, any_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
@@ -67,15 +67,21 @@ def find_judgement(session: Session, run_id: uuid.UUID, run: str, number: int) -
 def has_seen_all(session: Session, judgement: Judgement) -> bool:
     """Whether the judgement decided between the very outputs that it would be given now: none has come to an instance
     since, been retracted, or been put in force again. A verdict that crashed saw none."""
-    compared = Candidate.id == any_(Verdict.candidate_ids)
-    decided = or_(func.cardinality(Verdict.candidate_ids) > 0, Verdict.reason == DiscardReason.RETRACTED)
-    differs = (
+    accepted = (
         exists()
         .where(Verdict.judgement_id == judgement.id, Verdict.instance_id == Candidate.instance_id)
-        .where(Candidate.state == RecordState.ACCEPTED, compared == is_retracted(Candidate.id))
-        .where(decided | (Candidate.created_at > Verdict.created_at))
+        .where(Candidate.state == RecordState.ACCEPTED)
     )
-    return not session.scalar(select(differs))
+    decided = or_(func.cardinality(Verdict.candidate_ids) > 0, Verdict.reason == DiscardReason.RETRACTED)
+    missed = accepted.where(
+        Candidate.id != all_(Verdict.candidate_ids),
+        or_(decided, Candidate.created_at > Verdict.created_at),
+        ~is_retracted(Candidate.id),
+    )
+    if session.scalar(select(missed)):
+        return False
+    taken_back = accepted.where(Candidate.id == any_(Verdict.candidate_ids), is_retracted(Candidate.id))
+    return not (any_live(session) and session.scalar(select(taken_back)))
 
 
 def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | None:

@@ -120,7 +120,7 @@ def retract(
     return Extent(extent.reached, extent.samples, runs_using(session, roots), retraction)
 
 
-def unretract(session: Session, id: int, by: str, reason: str | None) -> RetractionView:
+def unretract(session: Session, id: int, by: str, reason: str | None) -> Retraction:
     """Undo a retraction: its marks stay, and count no more. Commits.
 
     Raises `RetractionNotFoundError`, `UndoneAlreadyError`.
@@ -134,7 +134,7 @@ def unretract(session: Session, id: int, by: str, reason: str | None) -> Retract
     session.execute(update(Retraction).where(Retraction.id == id).values(undone))
     reload_seeds(session, _roots(session, id))
     session.commit()
-    return next(each for each in retractions(session) if each.retraction == id)
+    return row
 
 
 def retractions(session: Session) -> list[RetractionView]:

@@ -23,7 +23,7 @@ from shared.store.states import resume_run
 from shared.store.tables.records import Candidate, Example, Generation, Instruction, Verdict
 from shared.store.tables.retractions import RetractedRecord, Retraction, RootKind
 from shared.store.tables.runs import Run, RunState
-from tests.integration.workers.driving import begin, drive, one_round, rows, run_of, small_job
+from tests.integration.workers.driving import begin, drive, in_threads, one_round, rows, run_of, small_job
 from workers.runtime import Runtime
 
 INPUTS = ("", "an input")
@@ -251,3 +251,27 @@ def test_each_retraction_is_marked_for_itself(runtime: Runtime, job: JobSpec) ->
     retracted = rows(runtime, select(Candidate.id).where(is_retracted(Candidate.id)))
     assert set(retracted) == set(rows(runtime, marked.where(RetractedRecord.kind == "candidate")))
     assert rows(runtime, select(Run.revision)) == [0]
+
+
+def test_no_mark_is_lost_however_much_is_written_meanwhile(runtime: Runtime, job: JobSpec) -> None:
+    run_id = begin(runtime, job.model_copy(update={"targets": {TaskType.INPUT_OUTPUT: 25, TaskType.OUTPUT_ONLY: 25}}))
+    work_until_accepted(runtime, run_id, 6)
+    going_on = []
+
+    def retract_this_and_that() -> None:
+        for kind, name in ((RootKind.SEED, "with_1"), (RootKind.MODEL, "chat"), (RootKind.SEED, "without_2")):
+            take_back(runtime, kind, name)
+            going_on.append(run_of(runtime, run_id).state)
+
+    in_threads([lambda: drive(runtime, run_id), retract_this_and_that])
+    assert going_on[0] == RunState.RUNNING
+    assert run_of(runtime, run_id).state == RunState.COMPLETED
+    descendants = text(
+        "SELECT r.retraction_id, r.record_id, 0 FROM retraction_roots r UNION SELECT r.retraction_id, d.descendant_id,"
+        " d.distance FROM retraction_roots r, lineage.descendants(r.kind, r.record_id) d"
+    )
+    marked = text("SELECT retraction_id, record_id, distance FROM retracted_records")
+    with runtime.sessions() as session:
+        renew_marks(session)
+        assert {*session.execute(marked)} == {*session.execute(descendants)}
+    assert_sound(runtime, run_id)

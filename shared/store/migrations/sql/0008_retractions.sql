@@ -148,7 +148,7 @@ SELECT
   e.verdict_id, e.candidate_id, e.instance_id, n.instruction_id, e.created_at,
   EXISTS (
     SELECT FROM retracted_records m JOIN retractions t ON t.id = m.retraction_id
-    WHERE m.record_id = e.id AND t.undone_at IS NULL
+    WHERE m.record_id = e.id AND m.kind = 'example' AND t.undone_at IS NULL
   ) AS retracted
 FROM examples e
 JOIN runs r ON r.id = e.run_id
@@ -165,7 +165,7 @@ SELECT
   i.max_similarity, i.most_similar, i.generation_id, i.created_at,
   EXISTS (
     SELECT FROM retracted_records m JOIN retractions t ON t.id = m.retraction_id
-    WHERE m.record_id = i.id AND t.undone_at IS NULL
+    WHERE m.record_id = i.id AND m.kind = 'instruction' AND t.undone_at IS NULL
   ) AS retracted
 FROM instructions i JOIN runs r ON r.id = i.run_id;
 
