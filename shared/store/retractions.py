@@ -26,6 +26,7 @@ from shared.store.tables.retractions import Retraction, RetractionRoot, RootKind
 SETTLE_S = 10.0  # for writers under way to end; as a rule they take milliseconds
 LOOK_S = 0.05
 SAMPLES = 20
+SHARED = (RootKind.SEED, RootKind.PROMPT)  # what belongs to no run
 
 
 class RetractedAlreadyError(UserError):
@@ -116,7 +117,8 @@ def retract(
     _mark(session, retraction)
     reload_seeds(session, roots)
     session.commit()
-    _complete(session, retraction, roots, before)
+    heard = _wait_for_writers(session, retraction)
+    _complete(session, retraction, roots, heard, within=_changed(session, before, roots, extent))
     return Extent(extent.reached, extent.samples, runs_using(session, roots), retraction)
 
 
@@ -150,7 +152,7 @@ def renew_marks(session: Session) -> None:
     small table unless a retraction was made while others were writing.
     """
     for id in session.scalars(select(Retraction.id).where(LIVE, Retraction.marked_at.is_(None))).all():
-        _complete(session, id, _roots(session, id))
+        _complete(session, id, _roots(session, id), _wait_for_writers(session, id))
     session.commit()
 
 
@@ -197,17 +199,28 @@ def _mark(session: Session, retraction: int) -> None:
     )
 
 
-def _complete(session: Session, retraction: int, roots: Sequence[Root], before: Written | None = None) -> None:
-    """Mark what was written by those who had not heard of the retraction; it is done when all of those have ended.
+def _changed(session: Session, before: Written, roots: Sequence[Root], extent: Extent) -> list[uuid.UUID]:
+    """The runs in which something was written since, and may have come of the roots."""
+    changed = [run_id for run_id, written in _written(session).items() if before.get(run_id) != written]
+    if roots[0].kind in SHARED:
+        return changed
+    own = {each.run_id for each in extent.reached}
+    return [run_id for run_id in changed if run_id in own]
 
-    Only runs that have changed since `before` are looked at.
+
+def _complete(
+    session: Session,
+    retraction: int,
+    roots: Sequence[Root],
+    heard: bool,
+    within: Sequence[uuid.UUID] | None = None,
+) -> None:
+    """Mark what was written, in some runs or in all, by those who had not heard of the retraction.
+
+    It is complete if by now all that write have `heard` of it.
     """
-    heard = _wait_for_writers(session, retraction)
-    changed = None
-    if before is not None:
-        changed = [run_id for run_id, written in _written(session).items() if before.get(run_id) != written]
-    if changed is None or changed:
-        trace(session, roots, within=changed)
+    if within is None or within:
+        trace(session, roots, within=within)
         _mark(session, retraction)
     if heard:
         session.execute(update(Retraction).where(Retraction.id == retraction).values(marked_at=func.now()))
