@@ -46,6 +46,7 @@ def make_app(broker: str, **overrides: Any) -> Celery:
         worker_pool="threads",  # by default, that is: workers hold one event loop and its connections
         worker_concurrency=CONCURRENCY,
         worker_disable_prefetch=True,
+        worker_soft_shutdown_timeout=0,  # Celery can't break off what threads do; DRAIN_S does
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,

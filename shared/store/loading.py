@@ -25,6 +25,7 @@ class RunContext:
     """
 
     run_id: uuid.UUID
+    name: str
     revision: int
     job: JobSpec
     templates: dict[str, PromptTemplate]
@@ -51,6 +52,7 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
     retracted = retracted_among(session, [uuid.UUID(seed.key) for of_type in seeds.values() for seed in of_type])
     return RunContext(
         run_id=run_id,
+        name=run.name,
         revision=run.revision,
         job=job,
         templates={template.id: template for template in templates},

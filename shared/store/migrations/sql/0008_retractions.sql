@@ -1,7 +1,8 @@
--- What is made of something retracted is marked as it is written, in its writer's transaction.
+-- What is made of something retracted is marked as it is written, in its writer's transaction. Writers have no rights to
+-- the marks: both functions act for the owner of the tables, who alone may make triggers of them.
 
 -- The trigger's arguments say what the new records are, and which of their columns name what they came from.
-CREATE FUNCTION mark_made() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION mark_made() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM retractions WHERE undone_at IS NULL) THEN
     RETURN NULL;
@@ -25,12 +26,15 @@ END
 $$;
 
 -- A record that is made anew has the key that it had, and may come of something else.
-CREATE FUNCTION unmark_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION unmark_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
 BEGIN
   DELETE FROM retracted_records m USING changed c WHERE m.record_id = c.id;
   RETURN NULL;
 END
 $$;
+
+REVOKE EXECUTE ON FUNCTION mark_made(), unmark_deleted() FROM PUBLIC;
 
 CREATE TRIGGER mark_generations AFTER INSERT ON generations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
   EXECUTE FUNCTION mark_made('generation', 'c.seed_task_ids || c.instruction_ids || ARRAY[c.model_id, c.server_id, c.template_id]');

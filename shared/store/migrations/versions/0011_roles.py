@@ -1,0 +1,24 @@
+"""Roles with no more rights than they need, for workers and for a person's commands."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parents[1] / "sql" / "0011_roles.sql"
+
+
+def upgrade() -> None:
+    """Make the roles if need be, and give them their rights."""
+    op.get_bind().exec_driver_sql(SQL.read_text())
+
+
+def downgrade() -> None:
+    """Take the rights away; the roles may serve other databases, so they stay."""
+    for role in ("ensemble_worker", "ensemble_operator"):
+        op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+        op.execute(f"REVOKE USAGE ON SCHEMA public, lineage FROM {role}")
