@@ -114,7 +114,7 @@ def retract(
         [{"retraction_id": retraction, "record_id": root.id, "kind": root.kind} for root in roots],
     )
     told(f"{sum(each.records for each in extent.reached):,} marks")
-    _mark(session, retraction)
+    session.execute(text(_MARK), {"retraction": retraction})
     reload_seeds(session, roots)
     session.commit()
     heard = _wait_for_writers(session, retraction)
@@ -181,22 +181,19 @@ def _written(session: Session) -> Written:
     return {run_id: (calls or 0, records or 0) for run_id, calls, records in rows}
 
 
-def _mark(session: Session, retraction: int) -> None:
-    """Mark what was traced, in one order for all that mark at once."""
-    session.execute(
-        text(
-            """
-            INSERT INTO retracted_records (record_id, retraction_id, kind, distance)
-            SELECT d.id, :retraction, d.kind, d.distance FROM descent d
-            WHERE NOT EXISTS (
-              SELECT FROM retracted_records m
-              WHERE m.record_id = d.id AND m.retraction_id = :retraction AND m.distance = d.distance
-            )
-            ORDER BY d.id ON CONFLICT (record_id, retraction_id) DO UPDATE SET distance = excluded.distance
-            """
-        ),
-        {"retraction": retraction},
+_MARK = """
+    INSERT INTO retracted_records (record_id, retraction_id, kind, distance)
+    SELECT d.id, :retraction, d.kind, d.distance FROM descent d ORDER BY d.id
+"""
+_MARK_MORE = """
+    INSERT INTO retracted_records (record_id, retraction_id, kind, distance)
+    SELECT d.id, :retraction, d.kind, d.distance FROM descent d
+    WHERE NOT EXISTS (
+      SELECT FROM retracted_records m
+      WHERE m.record_id = d.id AND m.retraction_id = :retraction AND m.distance = d.distance
     )
+    ORDER BY d.id ON CONFLICT (record_id, retraction_id) DO UPDATE SET distance = excluded.distance
+"""
 
 
 def _changed(session: Session, before: Written, roots: Sequence[Root], extent: Extent) -> list[uuid.UUID]:
@@ -221,7 +218,7 @@ def _complete(
     """
     if within is None or within:
         trace(session, roots, within=within)
-        _mark(session, retraction)
+        session.execute(text(_MARK_MORE), {"retraction": retraction})
     if heard:
         session.execute(update(Retraction).where(Retraction.id == retraction).values(marked_at=func.now()))
     session.commit()
