@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import case, literal, or_, select
+from sqlalchemy import Select, case, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError, WorldError
 from shared.method.tasks import TaskType
 from shared.store.judgements import count_wanted
 from shared.store.keys import judgement_key
+from shared.store.marks import is_retracted
+from shared.store.retractions import renew_marks
 from shared.store.tables.records import Example
 
 ROWS_AT_ONCE = 1000
@@ -34,6 +36,12 @@ class NothingToExportError(UserError):
 
 class JudgementEmptyError(UserError):
     """Judgement {number} of run '{run}' kept no example, so there is nothing to export."""
+
+
+class AllRetractedError(UserError):
+    """All {count} examples of judgement {number} of run '{run}' are retracted, so there is nothing to export;
+    `ensemble-instruct retractions` says why. If only outputs were, decide anew without them: ensemble-instruct rejudge
+    {run}"""
 
 
 class ExportExistsError(UserError):
@@ -56,15 +64,25 @@ class Row:
 
 
 def examples_of(session: Session, run_id: uuid.UUID, judgement: int = 0, *, surplus: bool = False) -> Iterator[Row]:
-    """A judgement's examples in their order, with or without surplus, read in pages: memory stays flat."""
+    """A judgement's examples in their order, with or without surplus, read in pages: memory stays flat.
+
+    Those that are retracted are left out.
+    """
     input_first = case((Example.task_type == TaskType.INPUT_OUTPUT, 0), else_=1)
     rows = session.execute(
-        select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output)
-        .where(Example.judgement_id == judgement_key(run_id, judgement), or_(~Example.surplus, literal(surplus)))
+        _exported(run_id, judgement, surplus=surplus)
         .order_by(input_first, Example.position)
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     return (Row(row[0], TaskType(row[1]), *row[2:]) for row in rows)
+
+
+def _exported(run_id: uuid.UUID, judgement: int, *, surplus: bool) -> Select[uuid.UUID, TaskType, str, str, str]:
+    return select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output).where(
+        Example.judgement_id == judgement_key(run_id, judgement),
+        or_(~Example.surplus, literal(surplus)),
+        ~is_retracted(Example.id),
+    )
 
 
 def _jsonl(rows: Iterable[Row]) -> Iterator[str]:
@@ -102,14 +120,19 @@ def export(
     """Write a judgement's examples into the folder `out` and return the file; it appears only when whole.
 
     `surplus` examples, which came after the target was met, are left out unless asked for.
-    Raises `NothingToExportError`, `JudgementEmptyError`, `ExportExistsError`, `ExportFailedError`.
+    Retracted ones are always left out. Raises `NothingToExportError`, `JudgementEmptyError`, `AllRetractedError`,
+    `ExportExistsError`, `ExportFailedError`.
     """
     name, lines = WRITERS[form]
     path = out / name
     if os.path.lexists(path):
         raise ExportExistsError(path=path)
-    if not count_wanted(session, judgement_key(run_id, judgement)):
+    renew_marks(session)
+    wanted = count_wanted(session, judgement_key(run_id, judgement))
+    if not wanted:
         raise JudgementEmptyError(number=judgement, run=run) if judgement else NothingToExportError(run=run)
+    if not session.scalar(select(exists(_exported(run_id, judgement, surplus=surplus)))):
+        raise AllRetractedError(count=sum(wanted.values()), number=judgement, run=run)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write(path, lines(examples_of(session, run_id, judgement, surplus=surplus)))

@@ -28,6 +28,8 @@ VIEWS = [
     *(
         "prompt_templates",
         "rejections",
+        "retracted_records",
+        "retractions",
         "runs",
         "seed_influence",
         "seed_tasks",
