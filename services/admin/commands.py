@@ -23,6 +23,7 @@ MODULES = {
     "lineage": "lineage",
     "impact": "impact",
     "replay": "replay",
+    **dict.fromkeys(("retract", "unretract", "retractions"), "retracting"),
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",

@@ -106,6 +106,23 @@ def gather_again(session: Session, export_id: uuid.UUID) -> int:
     return taken.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
+def leave_out_retracted(session: Session) -> None:
+    """Leave out what is retracted, with the numbers of the retractions."""
+    session.execute(
+        text(
+            """
+            UPDATE selection s SET reason = :reason, detail = jsonb_build_object('retractions', m.numbers)
+            FROM (
+              SELECT r.record_id, jsonb_agg(t.id ORDER BY t.id) AS numbers
+              FROM retracted_records r JOIN retractions t ON t.id = r.retraction_id AND t.undone_at IS NULL
+              WHERE r.kind = 'example' GROUP BY r.record_id
+            ) m WHERE m.record_id = s.example_id AND s.reason IS NULL
+            """
+        ),
+        {"reason": LeftOut.RETRACTED},
+    )
+
+
 def leave_out_others(session: Session, passing: Iterable[Sequence[uuid.UUID]]) -> None:
     """Leave out whatever is not in the pages of those that a condition holds for."""
     session.execute(text("CREATE TEMPORARY TABLE passing (example_id uuid PRIMARY KEY) ON COMMIT DROP"))
