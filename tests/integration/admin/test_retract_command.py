@@ -89,7 +89,7 @@ def test_an_export_leaves_out_what_is_retracted_until_it_is_undone(
     assert gone
     if gone >= set(before):
         message = changing_command.refused(2, "export", changeable.name)
-        assert "All 5 examples of judgement 0 of run 'small-1' are retracted" in message
+        assert "All 5 examples of what is asked for are retracted" in message
     else:
         assert set(exported(changing_command, changeable.name)) == set(before) - gone
     assert changing_command("unretract", "1").code == 0
