@@ -1,26 +1,31 @@
 """The `consensus` queue: decide between an instance's candidates."""
 
-from collections.abc import Sequence
+import time
+import uuid
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.method.consensus import judge
 from shared.method.tasks import TaskType
-from shared.method.terms import Terms
 from shared.queue import names
 from shared.store import gate, records, work
 from shared.store.copying import insert_rows
-from shared.store.judgements import example_row, usable, verdict_row
+from shared.store.judgements import decide, example_row, usable, verdict_row
 from shared.store.loading import RunContext
 from shared.store.runs import is_going_on
 from shared.store.session import cause, passes
 from shared.store.states import mark_beyond_targets
 from shared.store.tables.records import Candidate, RecordState, Verdict
 from shared.store.work import Claim
+from shared.telemetry.logging import told
+from shared.telemetry.metrics import Operation
 from workers.gate import advance
+from workers.measuring import Timed
 from workers.runtime import Runtime
 from workers.stages import CRASHED, VANISHED, has_crashed
+from workers.tracing import tell_verdicts
 
 PAGE = 128
 LEASE_S = 60
@@ -36,7 +41,7 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
     while not runtime.stopping.is_set():
-        with runtime.sessions.begin() as session:
+        with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
             claims = work.claim(
                 session,
                 context.run_id,
@@ -46,6 +51,7 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
                 worker=runtime.worker,
                 revision=context.revision,
             )
+            timed.size = len(claims)
         if not claims:
             return
         _judge_patiently(runtime, context, claims)
@@ -58,20 +64,22 @@ def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Cla
         try:
             return judge_page(runtime, context, claims)
         except SQLAlchemyError as error:
-            log.warning("page not judged, will try again", error=cause(error))
+            log.warning(
+                "page not judged, will try again", error=cause(error), work_items=told(each.id for each in claims)
+            )
             if not passes(error) or runtime.stopping.wait(PATIENCE_S):
                 raise
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
     """Judge some instances and write verdicts and examples in one transaction."""
-    instance_ids = [claim.subject for claim in claims]
+    began, instance_ids = time.time(), [claim.subject for claim in claims]
     with runtime.sessions() as session:
         candidates = records.candidates(session, instance_ids)
         subjects = records.subjects(session, instance_ids)
-    terms = context.job.terms
-    verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
-    with runtime.sessions.begin() as session:
+        retracted = records.retracted_with(session, candidates)
+    verdicts = [_verdict(context, claim, candidates[claim.subject], retracted) for claim in claims]
+    with Timed(Operation.JUDGE, len(claims)), runtime.sessions.begin() as session:
         crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
@@ -97,10 +105,16 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
             concluded=[claim.task_type for claim, _ in kept],
             examples=[TaskType(example.task_type) for example in examples],
         )
+    if runtime.traces:
+        tell_verdicts(runtime.traces, context, kept, examples, began, time.time())
 
 
-def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[Candidate]) -> Verdict:
+def _verdict(
+    context: RunContext, claim: Claim, candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]
+) -> Verdict:
+    terms = context.job.terms
     if has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)
-    decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+    compared = usable(candidates, retracted)
+    decided = decide(terms, claim.subject, compared, retracted)
     return verdict_row(context.run_id, 0, claim.subject, compared, decided, decided.reason)

@@ -63,11 +63,17 @@ def status_view(progress: RunProgress) -> RenderableType:
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
         f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
-        f"{_budget(progress)}{_oldest(progress)}",
+        f"{_retracted(progress)}{_budget(progress)}{_oldest(progress)}",
     )
     troubles = (*_troubles(progress), *_endpoints(progress))
     models = [_models(progress)] if progress.models else []
     return Group(head, _bars(progress), *models, *_reasons(progress), *troubles)
+
+
+def _retracted(progress: RunProgress) -> str:
+    if not progress.retracted:
+        return ""
+    return f"\nretracted: {progress.retracted} of these examples; why: ensemble-instruct retractions"
 
 
 def _budget(progress: RunProgress) -> str:

@@ -13,6 +13,7 @@ from services.admin.console import answer, print_json, progress_bar, say, warn
 from services.admin.import_sources import sources_of
 from services.admin.jobs import AsJson, a_run_name
 from services.admin.novelty import a_similarity
+from services.admin.retracted_parts import refuse_retracted_files
 from shared.dataset.importing import Brought, Source, bring_in, import_job, imported_before
 from shared.errors import UserError
 from shared.job import ConsensusStage, JobSpec, line_of_text
@@ -134,6 +135,7 @@ def _scope(names: Sequence[str] | None) -> str | tuple[str, ...]:
 
 
 def _brought_in(session: Session, job: JobSpec, sources: Sequence[Source]) -> Brought:
+    refuse_retracted_files(session, sources)
     with progress_bar("writing", sum(job.targets.values())) as told:
         brought = bring_in(session, job, sources, told)
     session.commit()

@@ -1,5 +1,6 @@
 """What a record of the lineage is, in a line."""
 
+from services.admin.console import printable
 from shared.method.consensus import Rule
 from shared.store.lineage import Node
 
@@ -48,6 +49,11 @@ def summary(node: Node) -> str:
             return ", ".join([values["name"], *filter(None, said)])
         case _:
             return f"{values['source_id']}: {_short(values['instruction'])}"
+
+
+def why_retracted(node: Node) -> str:
+    """Which retractions it is retracted by, and why."""
+    return "retracted " + ", ".join(f"({mark.retraction}: {_short(printable(mark.reason))})" for mark in node.retracted)
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -24,6 +24,13 @@ _RUNNING = Run.state == RunState.RUNNING
 _SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
 
 
+def work_key(
+    run_id: uuid.UUID, stage: Stage, task_type: TaskType, position: int, voice: str | None = None
+) -> uuid.UUID:
+    """The key of a piece of work: the same work has the same key, so it exists once."""
+    return key("work", run_id, stage, task_type, position, voice or "")
+
+
 @dataclass(frozen=True, slots=True)
 class NewWork:
     """A piece of work to be done."""
@@ -41,8 +48,8 @@ class NewWork:
 
     @property
     def id(self) -> uuid.UUID:
-        """The same work has the same key, so it exists once."""
-        return key("work", self.run_id, self.stage, self.task_type, self.position, self.voice or "")
+        """Its key."""
+        return work_key(self.run_id, self.stage, self.task_type, self.position, self.voice)
 
 
 @dataclass(frozen=True, slots=True)

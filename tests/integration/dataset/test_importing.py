@@ -7,15 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from shared.dataset.export import examples_of
 from shared.dataset.imported_files import look_through
 from shared.dataset.importing import FileChangedError, Source, bring_in, import_job
 from shared.job import ConsensusStage
 from shared.method.consensus import Rule
-from shared.store.runs import find_run
 from shared.store.session import Sessions
 from shared.store.tables.origins import Origin
+from shared.store.tables.records import Example
 from shared.store.tables.runs import Run
 
 UNJUDGED = ConsensusStage(rule=Rule.NONE)
@@ -30,14 +30,18 @@ def source(path: Path, content: list[dict[str, str]]) -> Source:
     return Source(path, look_through(path))
 
 
+def examples(session: Session) -> list[Example]:
+    """All that there are, in the order of a dataset."""
+    return list(session.scalars(select(Example).order_by(Example.task_type, Example.position)))
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.lists(records, min_size=1, max_size=6))
 def test_texts_come_out_as_they_went_in(sessions: Sessions, tmp_path: Path, content: list[dict[str, str]]) -> None:
     sources = [source(tmp_path / "a.jsonl", content)]
     with sessions() as session:  # rolled back, for the next to find the name free
         bring_in(session, import_job("mine", sources, UNJUDGED), sources)
-        run_id = find_run(session, "mine").id
-        found = [(row.instruction, row.input, row.output) for row in examples_of(session, run_id)]
+        found = [(row.instruction, row.input, row.output) for row in examples(session)]
     given_texts = [
         (each["instruction"], each["input"] if each["input"].strip() else "", each["output"]) for each in content
     ]
@@ -65,9 +69,7 @@ def test_more_than_one_batch_is_written_in_order(
     with sessions() as session:
         told: list[int] = []
         brought = bring_in(session, import_job("mine", sources, ConsensusStage()), sources, told.append)
-        assert [row.output for row in examples_of(session, find_run(session, "mine").id)] == [
-            each["output"] for each in content
-        ]
+        assert [row.output for row in examples(session)] == [each["output"] for each in content]
     assert (sum(told), brought.counts.examples.total(), brought.lacking, brought.unmatched) == (
         20,
         20,

@@ -1,21 +1,6 @@
 -- What was made elsewhere: instructions, instances and candidates come from an LM call or from an origin, a record of a
 -- file that was imported.
 
-CREATE OR REPLACE VIEW lineage.examples AS
-SELECT
-  e.id, e.run_id, r.name AS run, j.number AS judgement, e.task_type, e.position, e.instruction, e.input, e.output,
-  e.surplus, j.rule, j.threshold, v.exact_match, v.margin, cardinality(v.candidate_ids) AS candidates, v.scores,
-  c.voice AS chosen_voice, m.name AS chosen_model,
-  e.verdict_id, e.candidate_id, e.instance_id, n.instruction_id, e.created_at
-FROM examples e
-JOIN runs r ON r.id = e.run_id
-JOIN judgements j ON j.id = e.judgement_id
-JOIN verdicts v ON v.id = e.verdict_id
-JOIN candidates c ON c.id = e.candidate_id
-JOIN instances n ON n.id = e.instance_id
-LEFT JOIN generations g ON g.id = c.generation_id
-LEFT JOIN models m ON m.id = g.model_id;
-
 CREATE OR REPLACE VIEW lineage.candidates AS
 SELECT
   c.id, c.run_id, c.instance_id, c.number, c.voice, m.name AS model, c.output, c.state, c.reason,
@@ -33,6 +18,10 @@ CREATE OR REPLACE VIEW lineage.instructions AS
 SELECT
   i.id, i.run_id, r.name AS run, i.task_type, i.position, i.text, i.state, i.reason, i.accepted_order,
   i.max_similarity, i.most_similar, i.generation_id, i.created_at,
+  EXISTS (
+    SELECT FROM retracted_records m JOIN retractions t ON t.id = m.retraction_id
+    WHERE m.record_id = i.id AND m.kind = 'instruction' AND t.undone_at IS NULL
+  ) AS retracted,
   i.origin_id
 FROM instructions i JOIN runs r ON r.id = i.run_id;
 
@@ -114,14 +103,20 @@ $$;
 COMMENT ON FUNCTION lineage.ancestors IS 'All that a thing came from, each once with its distance (the fewest edges to it), down to models, prompt templates, seed tasks and imported files.';
 
 CREATE OR REPLACE FUNCTION lineage.descendants(kind text, id uuid)
-RETURNS TABLE (descendant_kind text, descendant_id uuid, distance integer) LANGUAGE plpgsql STABLE ROWS 5000 AS $$
+RETURNS TABLE (descendant_kind text, descendant_id uuid, distance integer) LANGUAGE plpgsql STABLE ROWS 5000
+SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
+  few CONSTANT integer := 2000;
   kinds text[] := ARRAY[kind];
   ids uuid[] := ARRAY[id];
   seen uuid[] := ARRAY[id];
+  instructions uuid[];
+  candidates uuid[];
 BEGIN
   distance := 0;
   LOOP
+    instructions := ARRAY(SELECT f.id FROM unnest(kinds, ids) AS f (kind, id) WHERE f.kind = 'instruction');
+    candidates := ARRAY(SELECT f.id FROM unnest(kinds, ids) AS f (kind, id) WHERE f.kind = 'candidate');
     SELECT array_agg(r.child_kind), array_agg(r.child_id) INTO kinds, ids FROM (
       SELECT e.child_kind, e.child_id FROM lineage.edges e
       WHERE 'model' = ANY (kinds) AND e.parent_kind = 'model'
@@ -141,12 +136,15 @@ BEGIN
       UNION SELECT 'generation', g.id FROM unnest(kinds, ids) AS f (kind, id) CROSS JOIN LATERAL (
         SELECT p.id FROM lineage.generations p WHERE p.seed_task_ids @> ARRAY[f.id] OFFSET 0
       ) g WHERE f.kind = 'seed_task'
-      UNION SELECT 'generation', g.id FROM unnest(kinds, ids) AS f (kind, id) CROSS JOIN LATERAL (
+      UNION SELECT 'generation', g.id FROM unnest(instructions) AS f (id) CROSS JOIN LATERAL (
         SELECT p.id FROM lineage.generations p WHERE p.instruction_ids @> ARRAY[f.id] OFFSET 0
-      ) g WHERE f.kind = 'instruction'
+      ) g WHERE cardinality(instructions) <= few
+      UNION SELECT e.child_kind, e.child_id FROM unnest(instructions) AS f (id) JOIN lineage.edges e
+        ON e.child_kind = 'generation' AND e.relation = 'shown' AND e.parent_kind = 'instruction' AND e.parent_id = f.id
+      WHERE cardinality(instructions) > few
       UNION SELECT e.child_kind, e.child_id FROM lineage.edges e
       WHERE 'instruction' = ANY (kinds) AND e.parent_kind = 'instruction' AND e.relation = 'carries_out'
-        AND e.parent_id = ANY (ids)
+        AND e.parent_id = ANY (instructions)
       UNION SELECT e.child_kind, e.child_id FROM lineage.edges e
       WHERE 'generation' = ANY (kinds) AND e.parent_kind = 'generation'
         AND e.parent_id = ANY (ids)
@@ -155,11 +153,14 @@ BEGIN
         AND e.parent_id = ANY (ids)
       UNION SELECT e.child_kind, e.child_id FROM lineage.edges e
       WHERE 'candidate' = ANY (kinds) AND e.parent_kind = 'candidate' AND e.relation = 'output_from'
-        AND e.parent_id = ANY (ids)
-      UNION SELECT 'verdict', v.id FROM unnest(kinds, ids) AS f (kind, id) JOIN lineage.candidates c ON c.id = f.id
+        AND e.parent_id = ANY (candidates)
+      UNION SELECT 'verdict', v.id FROM unnest(candidates) AS f (id) JOIN lineage.candidates c ON c.id = f.id
       CROSS JOIN LATERAL (
         SELECT w.id FROM lineage.verdicts w WHERE w.instance_id = c.instance_id AND c.id = ANY (w.candidate_ids) OFFSET 0
-      ) v WHERE f.kind = 'candidate'
+      ) v WHERE cardinality(candidates) <= few
+      UNION SELECT e.child_kind, e.child_id FROM unnest(candidates) AS f (id) JOIN lineage.edges e
+        ON e.child_kind = 'verdict' AND e.relation = 'compared' AND e.parent_kind = 'candidate' AND e.parent_id = f.id
+      WHERE cardinality(candidates) > few
       UNION SELECT e.child_kind, e.child_id FROM lineage.edges e
       WHERE 'verdict' = ANY (kinds) AND e.parent_kind = 'verdict'
         AND e.parent_id = ANY (ids)
@@ -188,6 +189,7 @@ BEGIN
       ('candidates', 'voice', 'Which of the run''s voices spoke; instance is the instance''s own output, and an imported file is a voice.'),
       ('examples', 'chosen_model', 'Which model wrote the output; null if it was imported.'),
       ('edges', 'relation', 'How: decided_by, output_from, made_from, compared, answers, carries_out, written_by, asked, answered_by, serves, rendered_from, shown, imported_from or stands_in.'),
+      ('retractions', 'kind', 'What it names: a seed_task, model, prompt_template, instruction, example, origin or origin_file.'),
       ('origin_files', 'id', 'The file, in this run.'),
       ('origin_files', 'run_id', 'The run that it was imported as.'),
       ('origin_files', 'run', 'The run''s name.'),
@@ -219,3 +221,7 @@ END
 $$;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA lineage TO dataset_reader;
+
+ALTER TABLE retractions DROP CONSTRAINT ck_retractions_kind;
+ALTER TABLE retractions ADD CONSTRAINT ck_retractions_kind
+  CHECK (kind IN ('seed_task', 'model', 'prompt_template', 'instruction', 'example', 'origin', 'origin_file'));

@@ -7,13 +7,14 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 SQL = Path(__file__).parents[1] / "sql"
 IMPORTED = ("instructions", "instances", "candidates")
-REPLACED = ("instructions", "instances", "candidates", "examples", "edges")
+REPLACED = ("instructions", "instances", "candidates", "edges")
+KINDS = "kind IN ('seed_task', 'model', 'prompt_template', 'instruction', 'example')"
 
 
 def _origins() -> None:
@@ -75,17 +76,21 @@ def downgrade() -> None:
     op.alter_column("instructions", "generation_id", nullable=False)
     op.drop_table("origins")
     op.drop_table("origin_files")
+    op.drop_constraint("ck_retractions_kind", "retractions")
+    op.create_check_constraint(op.f("ck_retractions_kind"), "retractions", KINDS)
     _restore()
 
 
 def _restore() -> None:
-    first, later = ((SQL / f"{name}.sql").read_text() for name in ("0003_lineage", "0007_lineage"))
+    names = ("0003_lineage", "0007_lineage", "0008_retractions")
+    first, later, retractions = ((SQL / f"{name}.sql").read_text() for name in names)
     as_it_was = (
-        _part(first, "CREATE VIEW lineage.examples", "COMMENT ON COLUMN lineage.examples.judgement"),
         _part(first, "CREATE VIEW lineage.candidates", "COMMENT ON COLUMN lineage.candidates.chosen"),
         _part(first, "CREATE VIEW lineage.edges", "CREATE FUNCTION lineage.ancestors"),
         _part(later, "-- Both functions go breadth first", "CREATE VIEW lineage.runs"),
         _part(later, "CREATE VIEW lineage.instructions", "CREATE VIEW lineage.usage"),
+        _part(retractions, "CREATE OR REPLACE FUNCTION lineage.descendants", "CREATE VIEW lineage.retractions"),
+        _part(retractions, "CREATE OR REPLACE VIEW lineage.instructions", "GRANT"),
         later[later.index("DO $$") :],  # a word on every column, and who may read
     )
     for statements in as_it_was:
