@@ -64,9 +64,9 @@ class Connection(asyncio.Protocol):
         try:
             _, connection = await asyncio.wait_for(connecting, timeout_s)
         except TimeoutError:
-            raise NoConnection(f"no connection within {timeout_s:g} s") from None
+            raise NoConnection(f"to {origin.name} within {timeout_s:g} s") from None
         except (OSError, UnicodeError) as error:  # refused, unknown, a certificate that is not good, no name at all
-            raise NoConnection(str(error)) from error
+            raise NoConnection(f"to {origin.name}: {error}") from error
         return connection
 
     async def ask(self, request: bytes) -> Response:

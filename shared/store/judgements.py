@@ -12,7 +12,8 @@ from shared.method.consensus import Rule
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
 from shared.store.keys import judgement_key, key
-from shared.store.records import Subject
+from shared.store.new_records import NewExample, NewVerdict
+from shared.store.records import StoredCandidate, Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
 
 Told = Callable[[int], None]
@@ -78,7 +79,7 @@ def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | N
     return next((each for each in made if has_seen_all(session, each)), None)
 
 
-def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
+def usable(candidates: Sequence[StoredCandidate]) -> list[StoredCandidate]:
     """The candidates that are compared: a voice that failed, or whose output was rejected, has no part."""
     return [each for each in candidates if each.state == RecordState.ACCEPTED]
 
@@ -87,12 +88,12 @@ def verdict_row(
     run_id: uuid.UUID,
     number: int,
     instance_id: uuid.UUID,
-    compared: Sequence[Candidate],
+    compared: Sequence[StoredCandidate],
     decided: consensus.Judgement,
     reason: str | None,
-) -> Verdict:
+) -> NewVerdict:
     """What was decided on an instance, between the candidates that were compared, to be written."""
-    return Verdict(
+    return NewVerdict(
         id=key("verdict", instance_id, number),
         run_id=run_id,
         judgement_id=judgement_key(run_id, number),
@@ -107,10 +108,12 @@ def verdict_row(
     )
 
 
-def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
+def example_row(
+    verdict: NewVerdict, subject: Subject, compared: Sequence[StoredCandidate], *, surplus: bool
+) -> NewExample:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
-    return Example(
+    return NewExample(
         id=key("example", verdict.id),
         run_id=verdict.run_id,
         judgement_id=verdict.judgement_id,
@@ -121,7 +124,7 @@ def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate
         candidate_id=chosen.id,
         instruction=subject.instruction,
         input=subject.input,
-        output=chosen.output,
+        output=chosen.output or "",
         surplus=surplus,
     )
 

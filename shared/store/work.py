@@ -212,8 +212,8 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 def _claim(row: Sequence[Any], token: uuid.UUID) -> Claim:
-    id, run_id, stage, task_type, *rest = row
-    return Claim(id, run_id, _STAGES[stage], _TASK_TYPES[task_type], *rest, token)
+    values: tuple[Any, ...] = (*row[:2], _STAGES[row[2]], _TASK_TYPES[row[3]], *row[4:], token)
+    return Claim(*values)
 
 
 def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:
