@@ -1,7 +1,8 @@
 """An LM call on its way: prepared from claimed work, answered or failed, written down."""
 
+import time
 import uuid
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -37,11 +38,12 @@ class PreparedCall:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call: an answer or an error, after `latency_s` seconds."""
+    """What became of a call: an answer or an error, after `latency_s` seconds, at `ended_at` since the epoch."""
 
     prepared: PreparedCall
     result: Answer | LMError
     latency_s: float
+    ended_at: float = field(default_factory=time.time)
 
 
 def prepare(

@@ -1,5 +1,6 @@
 """The `consensus` queue: decide between an instance's candidates."""
 
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -20,9 +21,13 @@ from shared.store.session import cause, passes
 from shared.store.states import mark_beyond_targets
 from shared.store.tables.records import RecordState
 from shared.store.work import Claim
+from shared.telemetry.logging import told
+from shared.telemetry.metrics import Operation
 from workers.gate import advance
+from workers.measuring import Timed
 from workers.runtime import Runtime
 from workers.stages import CRASHED, VANISHED, has_crashed
+from workers.tracing import tell_verdicts
 
 PAGE = 128
 LEASE_S = 60
@@ -38,7 +43,7 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
     while not runtime.stopping.is_set():
-        with runtime.sessions.begin() as session:
+        with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
             claims = work.claim(
                 session,
                 context.run_id,
@@ -48,6 +53,7 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
                 worker=runtime.worker,
                 revision=context.revision,
             )
+            timed.size = len(claims)
         if not claims:
             return
         _judge_patiently(runtime, context, claims)
@@ -60,20 +66,22 @@ def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Cla
         try:
             return judge_page(runtime, context, claims)
         except SQLAlchemyError as error:
-            log.warning("page not judged, will try again", error=cause(error))
+            log.warning(
+                "page not judged, will try again", error=cause(error), work_items=told(each.id for each in claims)
+            )
             if not passes(error) or runtime.stopping.wait(PATIENCE_S):
                 raise
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
     """Judge some instances and write verdicts and examples in one transaction."""
-    instance_ids = [claim.subject for claim in claims]
+    began, instance_ids = time.time(), [claim.subject for claim in claims]
     with runtime.sessions() as session:
         candidates = records.candidates(session, instance_ids)
         subjects = records.subjects(session, instance_ids)
     terms = context.job.terms
     verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
-    with runtime.sessions.begin() as session:
+    with Timed(Operation.JUDGE, len(claims)), runtime.sessions.begin() as session:
         crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
@@ -99,6 +107,8 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
             concluded=[claim.task_type for claim, _ in kept],
             examples=[TaskType(example.task_type) for example in examples],
         )
+    if runtime.traces:
+        tell_verdicts(runtime.traces, context, kept, examples, began, time.time())
 
 
 def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[StoredCandidate]) -> NewVerdict:

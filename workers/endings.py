@@ -1,5 +1,6 @@
 """How a run ends by itself: with its targets met, or its budget spent."""
 
+import structlog
 from sqlalchemy.orm import Session
 
 from shared.dataset.rejudging import rejudge
@@ -12,6 +13,8 @@ from shared.store.states import end_run
 from shared.store.tables.runs import RunState
 from workers.runtime import Runtime
 
+log = structlog.get_logger()
+
 
 def end_if_due(runtime: Runtime, context: RunContext) -> None:
     """End a run that has nothing left to do. Its caller has committed what may have been the last of it."""
@@ -23,6 +26,12 @@ def end_if_due(runtime: Runtime, context: RunContext) -> None:
             _stop(session, context, spent)
 
 
+def end(session: Session, context: RunContext, state: RunState, reason: str) -> None:
+    """Put a run to its end, unless it has ended, and say so."""
+    if end_run(session, context.run_id, state, reason):
+        log.info("run ends", state=state, reason=reason)
+
+
 def _complete(session: Session, context: RunContext) -> None:
     """Late outputs are judged with the others, as a further judgement."""
     lock(session, "end", context.run_id)
@@ -31,7 +40,7 @@ def _complete(session: Session, context: RunContext) -> None:
     terms = context.job.terms
     if gate.has_late_work(session, context.run_id) and not by_terms(session, context.run_id, terms):
         rejudge(session, context.run_id, judgements(session, context.run_id)[-1].number + 1, terms)
-    end_run(session, context.run_id, RunState.COMPLETED, "every target is met")
+    end(session, context, RunState.COMPLETED, "every target is met")
 
 
 def _stop(session: Session, context: RunContext, spent: str) -> None:
@@ -39,4 +48,4 @@ def _stop(session: Session, context: RunContext, spent: str) -> None:
     if is_running(session, context.run_id) and not gate.under_way(session, context.run_id):
         targets = targets_of(session, context.run_id)
         made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
-        end_run(session, context.run_id, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
+        end(session, context, RunState.SPENT, f"the budget is spent, {spent}; made {made}")

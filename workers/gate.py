@@ -4,6 +4,7 @@ What is decided is decided under a Postgres lock for one run and task type, in o
 and never during an LM call. What can be known before is worked out before the lock is taken.
 """
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +24,16 @@ from shared.store.loading import RunContext
 from shared.store.locks import lock
 from shared.store.new_records import NewInstruction
 from shared.store.runs import is_running, rejection_counts, targets_of
-from shared.store.states import end_run
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.records import RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
 from shared.store.work import add_work
-from workers.endings import end_if_due
+from workers.endings import end, end_if_due
+from workers.measuring import GatePassage
 from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime
+from workers.tracing import tell_gate
 
 MOST_PROPOSALS = 256
 
@@ -61,13 +63,18 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
     """One transaction under the lock; returns whether there may be more to gate."""
     with runtime.indexes.turn(context.run_id, task_type):
         foreseen = _foresee(runtime, context, task_type)
-        with runtime.sessions.begin() as session:
+        with GatePassage(task_type) as passage, runtime.sessions.begin() as session:
             lock(session, "gate", context.run_id, task_type)
+            passage.begin()
             if not is_running(session, context.run_id) or _is_closed(session, context, task_type):
                 return False
             # Whoever ends a proposal in the meantime comes here, too.
-            gated = _gate(runtime, session, context, task_type, foreseen) if foreseen else 0
+            began = time.time()
+            gated, judged = _gate(runtime, session, context, task_type, foreseen) if foreseen else (0, [])
+            passage.size = gated
             planned = _conclude_or_plan(session, context, task_type)
+    if runtime.traces:
+        tell_gate(runtime.traces, context, judged, began, time.time())
     queues = [names.INSTANCES] * bool(gated) + [names.INSTRUCTIONS] * bool(planned)
     runtime.hinting.hint(context.run_id, runtime.wake(context.run_id, queues))
     return gated == MOST_PROPOSALS
@@ -99,11 +106,11 @@ def _gate(
     context: RunContext,
     task_type: TaskType,
     foreseen: Mapping[uuid.UUID, list[_Foreseen]],
-) -> int:
-    """Judge the proposals whose turn it is; returns how many."""
+) -> tuple[int, list[NewInstruction]]:
+    """Judge the proposals whose turn it is; returns how many, and the instructions that they held."""
     ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
     if not ended:
-        return 0
+        return 0, []
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
     records: list[NewInstruction] = []
@@ -115,7 +122,7 @@ def _gate(
     add_work(session, [follow.instance_work(context.job, record) for record in accepted])
     gate.mark_gated(session, [proposal.work_id for proposal in ended])
     gate.count(session, context.run_id, task_type, gated=len(ended), accepted=synced.synced - already)
-    return len(ended)
+    return len(ended), records
 
 
 def _judged(
@@ -171,7 +178,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
     progress = follow.progress_of(target)
     if barren(progress, context.job.instructions.patience):
         if drained(progress):
-            end_run(session, context.run_id, RunState.FAILED, _why_barren(session, target))
+            end(session, context, RunState.FAILED, _why_barren(session, target))
         return 0
     return follow.propose(session, context.job, target)
 

@@ -16,6 +16,7 @@ from shared.store.gate import is_open
 from shared.store.loading import RunContext
 from shared.store.states import pause_run
 from shared.store.tables.runs import Run
+from shared.telemetry.logging import told
 from workers import output_generator
 from workers.runtime import Runtime
 from workers.stages import give_up
@@ -37,6 +38,7 @@ def see_to_gone_models(runtime: Runtime, context: RunContext) -> None:
                 f"when it is back: ensemble-instruct resume RUN, with --set models.{needed}.endpoints=[…] if it moved"
             )
             pause_run(session, context.run_id, f"{_told(needed, gone[needed])}, and the run needs it; {mend}")
+            log.warning("run pauses, a model that it needs is gone", model=needed, fault=gone[needed].fault)
             return
     for model, failing in gone.items():
         _do_without(runtime, context, model, failing)
@@ -82,7 +84,8 @@ def _do_without(runtime: Runtime, context: RunContext, model: str, failing: Fail
             work.give_back(session, [probe])
     lost = [each for each in held if each is not probe]
     if lost:
-        log.warning("model is gone", model=model, given_up=len(lost), run_id=str(context.run_id))
+        about = {"model": model, "queue": names.outputs(model), "work_items": told(each.id for each in lost)}
+        log.warning("model is gone", given_up=len(lost), **about)
         give_up(runtime, context, output_generator.STAGE, lost, GONE, _told(model, failing))
 
 

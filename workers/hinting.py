@@ -25,6 +25,11 @@ class Hinting:
         self._thread = threading.Thread(target=self._publish, name="hinting", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether hints are still being published."""
+        return self._thread.is_alive()
+
     def hint(self, run_id: uuid.UUID, queues: Iterable[str], *, if_few: bool = False) -> None:
         """Have the workers told that these queues hold work of a run, or only those in which few hints wait."""
         with self._changed:

@@ -2,24 +2,30 @@
 
 import threading
 import uuid
+from collections.abc import Sequence
+from itertools import groupby
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.queue import names
 from shared.store.endpoints import forget_old
 from shared.store.locks import held_by_one
 from shared.store.progress import oldest_open_s
 from shared.store.runs import running_ids
 from shared.store.session import cause
 from shared.store.shares import forget_vanished
-from shared.store.sweeping import drop_stragglers, due_queues, expire_leases
+from shared.store.sweeping import ExpiredLease, drop_stragglers, due_queues, expire_leases
+from shared.telemetry.logging import bound, told
 from workers.gate import advance
 from workers.gone_models import see_to_gone_models
+from workers.naming import of_run
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
 INTERVAL_S = 2.0
+PATIENCE_S = 10.0  # how long a round under way may take to end once the worker stops
 
 
 def reconcile(runtime: Runtime) -> bool:
@@ -36,8 +42,7 @@ def reconcile(runtime: Runtime) -> bool:
             forget_old(session)
             forget_vanished(session)
             running = running_ids(session)
-        if expired:
-            log.warning("leases ran out", count=expired)
+        _tell_of(expired)
         for run_id in running:
             _advance(runtime, run_id)
         with runtime.sessions() as session:
@@ -50,13 +55,25 @@ def reconcile(runtime: Runtime) -> bool:
     return True
 
 
+def _tell_of(expired: Sequence[ExpiredLease]) -> None:
+    for (run_id, queue, worker), those in groupby(sorted(expired, key=_holder), _holder):
+        ids = [each.work_id for each in those]
+        about = {"run_id": run_id, "queue": queue, "work_items": told(ids)}
+        log.warning("leases ran out", count=len(ids), vanished=worker, **about)
+
+
+def _holder(lease: ExpiredLease) -> tuple[str, str, str]:
+    return str(lease.run_id), lease.queue, lease.worker or ""
+
+
 def _advance(runtime: Runtime, run_id: uuid.UUID) -> None:
     """Advance a run; one that can't be must not hold up the others."""
     try:
         context = runtime.context(run_id)
         if context:
-            see_to_gone_models(runtime, context)
-            advance(runtime, context)
+            with bound(**of_run(context), queue=names.CONTROL):
+                see_to_gone_models(runtime, context)
+                advance(runtime, context)
     except Exception:
         log.exception("run not advanced, will try again", run_id=str(run_id))
 

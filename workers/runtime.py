@@ -4,13 +4,14 @@ import asyncio
 import gc
 import socket
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import getpid
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import uvloop
 from celery import Celery
@@ -29,9 +30,13 @@ from workers.novelty_indexes import NoveltyIndexes
 from workers.turns import OneAtATime, Turn
 from workers.windows import CallWindow
 
+if TYPE_CHECKING:  # it needs OpenTelemetry, which is there if it is wanted
+    from shared.telemetry.otlp import Traces
+
 T = TypeVar("T")
 
 LOOP_THREAD = "lm-calls"
+TURN_S = 1.0  # how often the loop notes that it turns
 STORE_THREADS = 8  # that claim and write for the loop's streams
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
@@ -55,8 +60,18 @@ class EventLoop:
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
+        self._turn()
         self._thread = threading.Thread(target=self._loop.run_forever, name=LOOP_THREAD, daemon=True)
         self._thread.start()
+
+    @property
+    def still_s(self) -> float:
+        """For how long it has not turned."""
+        return time.monotonic() - self._turned_at
+
+    def _turn(self) -> None:
+        self._turned_at = time.monotonic()
+        self._loop.call_later(TURN_S, self._turn)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for its result."""
@@ -65,6 +80,10 @@ class EventLoop:
     def soon(self, function: Callable[..., object], *arguments: object) -> None:
         """Have a function called in the loop."""
         self._loop.call_soon_threadsafe(function, *arguments)
+
+    def later(self, after_s: float, function: Callable[[], object]) -> None:
+        """Have a function called in the loop, some seconds from now."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, after_s, function)
 
     def close(self) -> None:
         """Stop the loop."""
@@ -91,6 +110,7 @@ class Runtime:
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish
     agreeing: ThreadPoolExecutor = field(default_factory=_threads_that_agree)
+    traces: "Traces | None" = None
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str, int], LanguageModel] = field(default_factory=dict)  # and the job's revision
     _windows: dict[tuple[uuid.UUID, str, int], CallWindow] = field(default_factory=dict)
@@ -155,6 +175,11 @@ class Runtime:
             self._windows[key] = CallWindow(self.sessions, self.agreeing, holder, context.revision, model)
         return self._windows[key]
 
+    @property
+    def windows(self) -> list[CallWindow]:
+        """Every model's window, whether it is in use or not."""
+        return list(self._windows.values())
+
     def wake(self, run_id: uuid.UUID, queues: Collection[str]) -> set[str]:
         """Tell this process's own streams and judge that there is work; returns the queues that none works on."""
         if self.stopping.is_set():
@@ -177,6 +202,19 @@ class Runtime:
         for stream in self.streams.values():
             stream.wake()
 
+    def stop(self, drain_s: float | None) -> None:
+        """Take no more work. Calls that are still under way after `drain_s` seconds are broken off and given back."""
+        if self.stopping.is_set():
+            return
+        self.stopping.set()
+        self.loop.soon(self.wake_all)
+        if drain_s is not None:
+            self.loop.later(drain_s, self._break_off)
+
+    def _break_off(self) -> None:
+        for window in self._windows.values():
+            window.abort()
+
     def close(self) -> None:
         """Give back the connections."""
         for window in self._windows.values():
@@ -187,3 +225,5 @@ class Runtime:
         self.agreeing.shutdown()
         self.hinting.close()
         self.engine.dispose()
+        if self.traces:
+            self.traces.close()

@@ -1,5 +1,6 @@
 """What the three LM-bound stages have in common, and how an outcome of theirs is written."""
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ from shared.store.copying import copy_rows
 from shared.store.loading import RunContext
 from shared.store.tables.records import Generation
 from shared.store.work import Claim, Failure, Postponement
+from shared.telemetry.metrics import Operation
 from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
 from workers.gate import advance
+from workers.measuring import Timed, count_calls
 from workers.retrying import COUNTERS, postponement
 from workers.runtime import Runtime
+from workers.tracing import tell_calls, tell_given_up
 
 log = structlog.get_logger()
 
@@ -112,7 +116,7 @@ def save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequen
 
 def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Sequence[Outcome], chance: Random) -> None:
     parts = _sorted(context, outcomes, chance)
-    with runtime.sessions.begin() as session:
+    with Timed(Operation.SAVE, len(outcomes)), runtime.sessions.begin() as session:
         held = work.finish(session, [each.prepared.claim for each in parts.answered])
         held |= work.postpone(session, [each for _, each in parts.postponed])
         given_up = [_given_up(each) for each in parts.given_up]
@@ -121,6 +125,9 @@ def _save(runtime: Runtime, context: RunContext, stage: LMStage, outcomes: Seque
         _write_generations(session, context, written, runtime.worker)
         follow = _write(session, context, stage, parts.answered, given_up, held)
         spend(session, context.run_id, runtime.worker, len(written), sum(_tokens(each) for each in written))
+    count_calls(stage.name, outcomes, held)
+    if runtime.traces:
+        tell_calls(runtime.traces, context, outcomes, held, {later.claim.id for _, later in parts.postponed})
     _tell(runtime, context, follow)
 
 
@@ -132,6 +139,8 @@ def give_up(
     with runtime.sessions.begin() as session:
         held = work.fail(session, [each.failure for each in given_up])
         follow = _write(session, context, stage, [], given_up, held)
+    if runtime.traces:
+        tell_given_up(runtime.traces, context, [each for each in claims if each.id in held], fault, time.time())
     _tell(runtime, context, follow)
 
 

@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -24,7 +25,9 @@ from shared.queue import names
 from shared.store import budgets, sweeping, work
 from shared.store.loading import RunContext
 from shared.store.work import Claim
+from shared.telemetry.metrics import Operation
 from workers.calls import Outcome, PreparedCall
+from workers.measuring import Timed
 from workers.patience import patiently
 from workers.runtime import Runtime
 from workers.sending import send
@@ -59,6 +62,7 @@ class Stream:
     linger_s: float = 0  # how long to wait for work when there is none, before it leaves its thread to others
     window: CallWindow = field(init=False)
     lm: LanguageModel = field(init=False)
+    _logged: Context = field(default_factory=copy_context)  # what lines tell of it, whoever has a call of it sent
     _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
     _calls: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
     _aborted: list[Claim] = field(default_factory=list)
@@ -127,7 +131,7 @@ class Stream:
     def send_next(self) -> None:
         """Send the call that has waited longest."""
         _, prepared = self._ready.popleft()
-        call = asyncio.create_task(self._call(prepared))
+        call = asyncio.create_task(self._call(prepared), context=self._logged)
         self._calls[call] = prepared.claim
         call.add_done_callback(self._ended)
         if not self._dry and len(self._ready) <= self._ahead() // 2:
@@ -283,9 +287,9 @@ class Stream:
     def _claim(self, count: int, away: bool, may_suspect: bool) -> list[Claim]:
         """While its servers are away each call is a probe, which is not to cost the same work all its tries."""
         timeout_s = self.context.job.models[self.model].timeout_s
-        with self.runtime.sessions.begin() as session:
+        with Timed(Operation.CLAIM) as timed, self.runtime.sessions.begin() as session:
             affordable = budgets.affordable(session, self.context.run_id, self.context.job.budget, count)
-            return work.claim(
+            claims = work.claim(
                 session,
                 self.context.run_id,
                 self.queue,
@@ -296,6 +300,8 @@ class Stream:
                 suspect=may_suspect,
                 least_tried=away,
             )
+            timed.size = len(claims)
+        return claims
 
     def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:
         """Render what can be rendered; give up what can't, or what made too many workers vanish."""
@@ -309,14 +315,14 @@ class Stream:
             return [prepared for each in sound for prepared in self._render_alone(each)]
 
     def _render(self, claims: Sequence[Claim]) -> list[PreparedCall]:
-        with self.runtime.sessions() as session:
+        with Timed(Operation.PREPARE, len(claims)), self.runtime.sessions() as session:
             return self.stage.prepare(session, self.context, claims)
 
     def _render_alone(self, claim: Claim) -> list[PreparedCall]:
         try:
             return self._render([claim])
         except UnrenderableError as error:
-            log.warning("prompt not rendered", work_item=str(claim.id), error=str(error))
+            log.warning("prompt not rendered", work_item=str(claim.id), error=type(error.__cause__).__name__)
             give_up(self.runtime, self.context, self.stage, [claim], UNRENDERABLE, str(error))
             return []
 

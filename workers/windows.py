@@ -22,7 +22,10 @@ from shared.store.loading import revision_of
 from shared.store.runs import state_of
 from shared.store.session import Sessions
 from shared.store.tables.runs import RunState
+from shared.telemetry.logging import context_without
+from shared.telemetry.metrics import Operation
 from workers.health_reports import HealthReports
+from workers.measuring import Timed
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -125,7 +128,7 @@ class CallWindow:
         self._callers.append(caller)
         self._callers.sort(key=lambda each: LM_STAGES.index(each.stage_name), reverse=True)  # nearest to the end first
         if self._renewing is None:
-            self._renewing = asyncio.create_task(self._keep_renewing())
+            self._renewing = asyncio.create_task(self._keep_renewing(), context=context_without("queue", "stage"))
 
     def leave(self, caller: Caller) -> None:
         """A stream has ended, its calls too; after the last one the share is given back."""
@@ -158,6 +161,11 @@ class CallWindow:
                 return
             self.in_flight += 1
             caller.send_next()
+
+    def abort(self) -> None:
+        """Break off the calls under way."""
+        for each in self._callers:
+            each.abort()
 
     def _wake_all(self) -> None:
         for each in self._callers:
@@ -206,8 +214,7 @@ class CallWindow:
         changed = share.slots != self.slots or self.over or lapsed
         self.slots = share.slots
         if state in ABANDONED:
-            for each in self._callers:
-                each.abort()
+            self.abort()
         self.fill()
         if changed:
             self._wake_all()
@@ -218,7 +225,7 @@ class CallWindow:
     ) -> tuple[RunState | None, shares.Share]:
         """A run that is not running wants nothing, but its calls under way still take their room."""
         holder, wanted = self.holder, dict.fromkeys(LM_STAGES, 0)
-        with self.sessions.begin() as session:
+        with Timed(Operation.AGREE), self.sessions.begin() as session:
             state = state_of(session, holder.run_id)
             if state is RunState.RUNNING and revision_of(session, holder.run_id) != self.revision:
                 state = None  # another job's calls are not ours to make

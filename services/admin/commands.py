@@ -17,6 +17,7 @@ MODULES = {
     **dict.fromkeys(("dead", "retry-dead"), "dead"),
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     **dict.fromkeys(("export", "db"), "data"),
+    "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
     "rejudge": "rejudging",

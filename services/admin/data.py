@@ -7,6 +7,7 @@ import typer
 
 from services.admin.connections import open_engine, open_session
 from services.admin.console import answer, say
+from services.admin.database_users import create_user
 from services.admin.runs import JudgementNumber, RunName
 from shared.dataset.export import ExportFormat
 from shared.dataset.export import export as export_run
@@ -23,6 +24,9 @@ def upgrade() -> None:
     with open_engine() as engine:
         revision = upgrade_database(engine)
     say(f"the database is at revision {revision}")
+
+
+database.command("create-user")(create_user)
 
 
 def export(

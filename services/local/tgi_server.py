@@ -1,7 +1,8 @@
 """Serve a GGUF model over TGI's protocol: `python -m services.local.tgi_server --model PATH --name NAME --port N`.
 
 What Hugging Face's Text Generation Inference publishes of `/generate`, `/info` and `/health`, with its limits and
-refusals, over llama.cpp. Streaming, grammars, adapters and token likelihoods are left out.
+refusals, over llama.cpp. Streaming, grammars, adapters and token likelihoods are left out. `/healthz` and `/readyz` are
+as everywhere in this project: the process is alive; the model answers.
 """
 
 import asyncio
@@ -111,10 +112,16 @@ def application(server: Server) -> FastAPI:
         return server.info
 
     @app.get("/health")
+    @app.get("/readyz")
     async def health() -> Response:
         if await server.completer.healthy():
             return Response()
         return refusal(503, "unhealthy", "healthcheck")
+
+    @app.get("/healthz")
+    async def alive() -> Response:
+        """The event loop turns; a model that is slow is none of its business."""
+        return Response()
 
     return app
 
@@ -149,20 +156,20 @@ def main() -> None:
     limits = Limits(max_input_tokens=settings.context - 1, max_total_tokens=settings.context)
     most = arguments.max_concurrent_requests
     try:
-        engine = Engine(replace(settings, port=0))
+        engine = Engine(replace(settings, port=0, host=HOST))
     except EnsembleInstructError as error:
         sys.exit(str(error))
     completer = Completer(engine.address, limits)
     server = Server(completer, limits, info_of(settings, limits, arguments.revision, most), settings.parallel, most)
-    serve(application(server), settings.port)
+    serve(application(server), settings.host, settings.port)
     leave()
 
 
-def serve(app: FastAPI, port: int) -> None:
-    """Answer on 127.0.0.1 until SIGTERM or SIGINT; requests under way get a second."""
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Answer until SIGTERM or SIGINT; requests under way get a second."""
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again when it is done
     signal.signal(signal.SIGINT, lambda *_: None)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=1, access_log=False)
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1, access_log=False)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class WorkerPool:
 
     def start(self, log: Path, folder: Path, environment: Mapping[str, str]) -> Child:
         """Start it, without waiting for it."""
-        return Child.start(f"worker {self.name}", self.command, log=log, folder=folder, environment=environment)
+        own = {"HEALTH_ADDRESS": "", **environment}  # the user's is for one process of the user's
+        return Child.start(f"worker {self.name}", self.command, log=log, folder=folder, environment=own)
 
 
 # One for each queue; those of outputs are for the models of jobs/demo.yaml, and any job that calls its so.

@@ -24,6 +24,7 @@ class RunContext:
     """
 
     run_id: uuid.UUID
+    name: str
     revision: int
     job: JobSpec
     templates: dict[str, PromptTemplate]
@@ -47,6 +48,7 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
     job = JobSpec.model_validate(run.job)
     return RunContext(
         run_id=run_id,
+        name=run.name,
         revision=run.revision,
         job=job,
         templates={template.id: template for template in templates},

@@ -1,6 +1,7 @@
 """Bringing the database's tables up to date, and checking that they are."""
 
 import time
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -36,6 +37,7 @@ def _config(engine: Engine) -> Config:
     return config
 
 
+@lru_cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(LOCATION))
 

@@ -55,6 +55,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # prompts, in the messages of errors
         connect_args={
             "connect_timeout": 10,
             "application_name": "ensemble-instruct",
@@ -94,9 +95,10 @@ def passes(error: Exception) -> bool:
 
 
 def cause(error: exc.SQLAlchemyError) -> str:
-    """What the database said, in a line; the statement, which may hold a hundred prompts, is left out."""
+    """What the database said, in a line; the statement and the rows that it quotes are left out."""
     said = error.orig if isinstance(error, exc.DBAPIError) else error
-    return " ".join(str(said).split())
+    primary = said.diag.message_primary if isinstance(said, errors.Error) else None
+    return " ".join((primary or str(said)).split())
 
 
 def seconds(count: float) -> ColumnElement[object]:

@@ -10,8 +10,18 @@ from shared.store.tables.runs import GOING_ON, Run, RunState
 from shared.store.tables.work import WorkItem, WorkState
 
 
-def expire_leases(session: Session) -> int:
-    """Take back leases that ran out, since their worker is gone, and count the crash. Returns how many.
+@dataclass(frozen=True, slots=True)
+class ExpiredLease:
+    """A piece of work that `worker` held, and vanished."""
+
+    run_id: uuid.UUID
+    queue: str
+    worker: str | None
+    work_id: uuid.UUID
+
+
+def expire_leases(session: Session) -> list[ExpiredLease]:
+    """Take back leases that ran out, since their worker is gone, and count the crash.
 
     One whose result is being written at this moment is passed over.
     """
@@ -30,10 +40,10 @@ def expire_leases(session: Session) -> int:
             lease_token=None,
             lease_expires_at=None,
         )
-        .returning(WorkItem.id)
+        .returning(WorkItem.run_id, WorkItem.queue, WorkItem.worker, WorkItem.id)
         .execution_options(synchronize_session=False)
     )
-    return len(result.all())
+    return [ExpiredLease(*row) for row in result]
 
 
 def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElement[bool]) -> None:

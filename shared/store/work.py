@@ -25,6 +25,13 @@ from shared.store.tables.work import SUSPECT, WorkItem, WorkState
 _RUNNING = Run.state == RunState.RUNNING
 
 
+def work_key(
+    run_id: uuid.UUID, stage: Stage, task_type: TaskType, position: int, voice: str | None = None
+) -> uuid.UUID:
+    """The key of a piece of work: the same work has the same key, so it exists once."""
+    return key("work", run_id, stage, task_type, position, voice or "")
+
+
 @dataclass(frozen=True, slots=True)
 class NewWork:
     """A piece of work to be done."""
@@ -42,8 +49,8 @@ class NewWork:
 
     @property
     def id(self) -> uuid.UUID:
-        """The same work has the same key, so it exists once."""
-        return key("work", self.run_id, self.stage, self.task_type, self.position, self.voice or "")
+        """Its key."""
+        return work_key(self.run_id, self.stage, self.task_type, self.position, self.voice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,14 @@ class Stack:
     folder: Path
     workers: list[Worker] = field(default_factory=list)
 
-    def start(self, *queues: str, concurrency: int = 4) -> Worker:
-        """Start a worker on these queues."""
+    def start(self, *queues: str, concurrency: int = 4, options: Sequence[str] = ()) -> Worker:
+        """Start a worker on these queues, with further `options` if there are any."""
         log = self.folder / f"worker-{len(self.workers)}.log"
         command = [str(BIN / "celery"), "-A", "workers.app", "worker", "-Q", ",".join(queues)]
-        options = ["-c", str(concurrency), "-n", f"w{len(self.workers)}@%h"]
+        named = ["-c", str(concurrency), "-n", f"w{len(self.workers)}@%h"]
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*command, *options], cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+                [*command, *named, *options], cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
         self.workers.append(Worker(process, log))
         return self.workers[-1]

@@ -1,6 +1,14 @@
 import pytest
 
-from shared.settings import BadSettingError, BrokerAddressError, MissingSettingError, Settings, settings
+from shared.settings import (
+    Address,
+    BadSettingError,
+    BrokerAddressError,
+    MissingSettingError,
+    Settings,
+    secrets,
+    settings,
+)
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis://:p%40ss@h:6379/0", "rediss://user:p@h:1/15", "redis://[::1]:1/"])
@@ -34,7 +42,11 @@ def test_a_password_shows_up_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LOG_LEVEL", "loud"), ("LEASE_SLACK_S", "long"), ("LEASE_SLACK_S", "inf"), ("LEASE_SLACK_S", "0")],
+    [
+        *[("LOG_LEVEL", "loud"), ("LEASE_SLACK_S", "long"), ("LEASE_SLACK_S", "inf"), ("LEASE_SLACK_S", "0")],
+        ("DRAIN_S", "-1"),
+        *[("HEALTH_ADDRESS", written) for written in ("9464", ":9464", "h", "h:x", "h:70000", "::1:80", "[h]:1")],
+    ],
 )
 def test_a_setting_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
@@ -46,3 +58,31 @@ def test_a_setting_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch, name: st
 def test_a_log_level_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "debug")
     assert Settings().log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("0.0.0.0:9464", Address("0.0.0.0", 9464)),  # noqa: S104 - nothing listens
+        ("[::1]:0", Address("::1", 0)),
+        ("localhost:1", Address("localhost", 1)),
+        ("", None),
+    ],
+)
+def test_where_a_worker_tells_how_it_is(monkeypatch: pytest.MonkeyPatch, written: str, address: Address | None) -> None:
+    monkeypatch.setenv("HEALTH_ADDRESS", written)
+    assert Settings().health_address == address
+    assert str(address or "") == written
+
+
+def test_what_of_the_environment_is_secret() -> None:
+    environ = {
+        "PATH": "/bin",
+        "DATABASE_URL": "postgresql://me:pass-word@h/db",
+        "REDIS_URL": "redis://h",
+        "HF_TOKEN": " hf_123456 ",
+        "TGI_KEY": "key",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic abc",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://[",
+    }
+    assert set(secrets(environ)) == {"pass-word", "hf_123456", "key", "authorization=Basic abc"}

@@ -19,6 +19,7 @@ from huggingface_hub.errors import ValidationError
 from services.local.language_models import GEMMA, LanguageModelServer
 from services.local.ports import free_port
 from services.local.processes import Child, NotReady
+from services.local.weights import obtain
 
 PROMPT = "The capital of France is"
 
@@ -45,6 +46,25 @@ def test_info_names_the_model_its_weights_and_its_limits(http: httpx2.Client) ->
     info = http.get("/info").json()
     assert (info["model_id"], info["model_sha"]) == ("gemma-3-270m", GEMMA.weights.sha256)
     assert (info["max_input_tokens"], info["max_total_tokens"], info["max_stop_sequences"]) == (511, 512, 4)
+
+
+def test_probes_say_that_it_is_alive_and_ready(http: httpx2.Client) -> None:
+    assert [http.get(path).status_code for path in ("/healthz", "/readyz", "/health")] == [200] * 3
+
+
+def test_the_openai_server_tells_probes_at_an_address_of_its_own(weights_folder: Path, tmp_path: Path) -> None:
+    weights = obtain(GEMMA.weights, weights_folder)
+    log, model = tmp_path / "log", ["--model", str(weights), "--name", "gemma", "--port", "0", "--context", "64"]
+    command = [sys.executable, "-m", "services.local.llama_server", *model]
+    server = Child.start("the server", command, log=log, environment={"HEALTH_ADDRESS": "127.0.0.1:0"})
+    try:
+        server.wait_ready(lambda: "its health at " in log.read_text(), 120)
+        address = log.read_text().partition("its health at ")[2].split()[0]
+        with httpx2.Client(base_url=address, trust_env=False, timeout=60) as probe:
+            server.wait_ready(lambda: probe.get("/readyz").status_code == 200, 120)
+            assert probe.get("/healthz").text == "ok\n"
+    finally:
+        server.stop(timeout_s=5)
 
 
 def test_the_text_ends_with_its_stop_sequence(client: InferenceClient) -> None:
