@@ -7,13 +7,10 @@ filter or to the novelty gate; on about eight instances in ten the voices agree,
 import hashlib
 import random
 import re
-from collections.abc import Sequence
-from typing import TypeVar
 
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_words import ADJECTIVES, AUDIENCES, LIMITS, MANNERS, NOUNS, TOPICS, VERBS
-
-T = TypeVar("T")
+from shared.method.drawing import choice
 
 # A handful of fixed words in each, so that two sentences from one frame are seldom alike (Rouge-L above 0.7).
 WITH_INPUT = (
@@ -79,15 +76,15 @@ def _tasks(prompt: str, number: int, tasks: int, dice: random.Random) -> str:
 def _proposal(frames: tuple[str, ...], prompt: str, dice: random.Random) -> str:
     luck = dice.random()
     if luck < 0.04 and (shown := [match[2].strip() for match in _TASK.finditer(prompt) if match[2].strip()]):
-        return _choice(dice, shown)
+        return choice(shown, dice)
     return _task(dice, BAD if luck < 0.1 else frames)
 
 
 def _task(dice: random.Random, frames: tuple[str, ...]) -> str:
     words = {}
     for name, known in WORDS.items():
-        words[name], words[name + "2"] = _choice(dice, known), _choice(dice, known)
-    text = _choice(dice, frames).format(**words, Verb=words["verb"].capitalize())
+        words[name], words[name + "2"] = choice(known, dice), choice(known, dice)
+    text = choice(frames, dice).format(**words, Verb=words["verb"].capitalize())
     return text if text.endswith("?") else text + "."
 
 
@@ -121,27 +118,17 @@ def _output(instruction: str, given: str, dice: random.Random) -> str:
     """What every voice says of this instruction and input, give or take; now and then each says its own."""
     common = _dice(*instruction.split(), "|", *given.split())
     if common.random() < 0.2:
-        return " ".join(f"{_choice(dice, NOUNS)}{dice.randrange(1000)}" for _ in range(dice.randint(2, 6)))
-    words = _sentence(common, _choice(common, (1, 2, 6, 9, 14))).split()
+        return " ".join(f"{choice(NOUNS, dice)}{dice.randrange(1000)}" for _ in range(dice.randint(2, 6)))
+    words = _sentence(common, choice((1, 2, 6, 9, 14), common)).split()
     variation = dice.random()
     if variation < 0.3 and len(words) > 5:
-        words[dice.randrange(1, len(words))] = _choice(dice, ADJECTIVES)
+        words[dice.randrange(1, len(words))] = choice(ADJECTIVES, dice)
     said = " ".join(words)
     return said.capitalize() if variation > 0.5 else f"{said}."
 
 
 def _sentence(dice: random.Random, length: int) -> str:
-    return " ".join([_choice(dice, _choice(dice, _WORD_KINDS)) for _ in range(length)])
-
-
-def _choice(dice: random.Random, among: Sequence[T]) -> T:
-    """What `dice.choice` gives, at a third of its cost: a fake LM draws some thirty words a call."""
-    count = len(among)
-    bits = count.bit_length()
-    drawn = dice.getrandbits(bits)
-    while drawn >= count:
-        drawn = dice.getrandbits(bits)
-    return among[drawn]
+    return " ".join([choice(choice(_WORD_KINDS, dice), dice) for _ in range(length)])
 
 
 def _dice(*keys: str) -> random.Random:
