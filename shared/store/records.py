@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from shared.method.tasks import TaskType
 from shared.store.arrays import uuid_array
 from shared.store.driver import driver_sql
 from shared.store.gate import AcceptedInstruction
+from shared.store.marks import retracted_among
 from shared.store.tables.records import RecordState
 from shared.store.tables.runs import RunTarget, Server
 
@@ -116,6 +117,11 @@ _CANDIDATES = """
     WHERE instance_id = ANY (%(ids)s::uuid[]) ORDER BY number
 """
 _STATES = {state.value: state for state in RecordState}
+
+
+def retracted_with(session: Session, candidates: Mapping[uuid.UUID, Sequence[StoredCandidate]]) -> set[uuid.UUID]:
+    """Which of some instances, and of their candidates, are retracted."""
+    return retracted_among(session, [*candidates, *(each.id for of_one in candidates.values() for each in of_one)])
 
 
 def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[Complete]:

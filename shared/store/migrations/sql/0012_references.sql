@@ -12,7 +12,7 @@ ALTER TABLE examples DROP CONSTRAINT fk_examples_run_id, DROP CONSTRAINT fk_exam
 
 CREATE FUNCTION refuse_other_owner() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE foreign_key_violation USING MESSAGE = format('what %s belongs to never changes', TG_TABLE_NAME);
+  RAISE foreign_key_violation USING MESSAGE = concat('what ', TG_TABLE_NAME, ' belongs to never changes');
 END
 $$;
 
@@ -28,6 +28,28 @@ CREATE TRIGGER refuse_other_owner BEFORE UPDATE OF run_id, judgement_id ON verdi
   FOR EACH ROW EXECUTE FUNCTION refuse_other_owner();
 CREATE TRIGGER refuse_other_owner BEFORE UPDATE OF run_id, judgement_id ON examples
   FOR EACH ROW EXECUTE FUNCTION refuse_other_owner();
+
+-- Where the tables were made by an earlier version, its message named no id.
+CREATE OR REPLACE FUNCTION check_demonstrations() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  missing uuid;
+BEGIN
+  SELECT shown.id INTO missing
+  FROM new_generations g CROSS JOIN LATERAL unnest(g.seed_task_ids) AS shown(id)
+  LEFT JOIN seed_tasks s ON s.id = shown.id
+  WHERE s.id IS NULL LIMIT 1;
+  IF missing IS NULL THEN
+    SELECT shown.id INTO missing
+    FROM new_generations g CROSS JOIN LATERAL unnest(g.instruction_ids) AS shown(id)
+    LEFT JOIN instructions i ON i.id = shown.id
+    WHERE i.id IS NULL LIMIT 1;
+  END IF;
+  IF missing IS NOT NULL THEN
+    RAISE foreign_key_violation USING MESSAGE = concat('a generation shows ', missing, ', which is not in the store');
+  END IF;
+  RETURN NULL;
+END
+$$;
 
 -- A statement's rows are few, and what they refer to is looked up by key. Before the tables were first analysed,
 -- Postgres read all of them for each statement.
