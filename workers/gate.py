@@ -18,13 +18,14 @@ from shared.method.planning import barren, drained
 from shared.method.tasks import TaskType
 from shared.queue import follow, names
 from shared.store import budgets, gate
-from shared.store.copying import insert_rows
+from shared.store.copying import insert_records
 from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
+from shared.store.new_records import NewInstruction
 from shared.store.runs import is_running, rejection_counts, targets_of
 from shared.store.sweeping import drop_ready_work
-from shared.store.tables.records import Instruction, RecordState
+from shared.store.tables.records import RecordState
 from shared.store.tables.runs import RunState, RunTarget
 from shared.store.tables.work import WorkItem
 from shared.store.work import add_work
@@ -105,18 +106,18 @@ def _gate(
     context: RunContext,
     task_type: TaskType,
     foreseen: Mapping[uuid.UUID, list[_Foreseen]],
-) -> tuple[int, list[Instruction]]:
+) -> tuple[int, list[NewInstruction]]:
     """Judge the proposals whose turn it is; returns how many, and the instructions that they held."""
     ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
     if not ended:
         return 0, []
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
-    records: list[Instruction] = []
+    records: list[NewInstruction] = []
     for proposal in ended:
         seen = foreseen.get(proposal.work_id) or _seen(context, proposal, synced.index)
         records += _judged(context, task_type, proposal, seen, synced)
-    insert_rows(session, records)
+    insert_records(session, records)
     accepted = [record for record in records if record.state == RecordState.ACCEPTED]
     add_work(session, [follow.instance_work(context.job, record) for record in accepted])
     gate.mark_gated(session, [proposal.work_id for proposal in ended])
@@ -126,10 +127,12 @@ def _gate(
 
 def _judged(
     context: RunContext, task_type: TaskType, proposal: gate.Proposal, seen: Sequence[_Foreseen], synced: SyncedIndex
-) -> Iterator[Instruction]:
+) -> Iterator[NewInstruction]:
     """The instructions of one answer, each accepted or with the reason why not."""
+    if proposal.generation_id is None:
+        return
     for offset, each in enumerate(seen):
-        record = Instruction(
+        record = NewInstruction(
             id=key("instruction", proposal.generation_id, offset),
             run_id=context.run_id,
             task_type=task_type,
@@ -141,7 +144,7 @@ def _judged(
         yield record
 
 
-def _judge(record: Instruction, seen: _Foreseen, synced: SyncedIndex) -> None:
+def _judge(record: NewInstruction, seen: _Foreseen, synced: SyncedIndex) -> None:
     reason = seen.reason
     if seen.ranking:
         novelty = synced.index.decide(synced.index.updated(seen.text, seen.ranking))
