@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import UserError
 
+SETTLE_S = 30  # within which a worker that is told to stop has written and left, once its last call has ended
+
 
 class MissingSettingError(UserError):
     """{name} is not set: {mend}; for the embedded ones, eval "$(ensemble-instruct local up)\""""
@@ -60,6 +62,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     lease_slack_s: float = Field(30, validation_alias="LEASE_SLACK_S", gt=0, allow_inf_nan=False)
+    # how long calls under way may go on once a worker is told to stop; without it, to their end
+    drain_s: float | None = Field(None, validation_alias="DRAIN_S", ge=0, allow_inf_nan=False)
     log_level: LogLevel = Field("INFO", validation_alias="LOG_LEVEL")
     cpu_profile: Path | None = Field(None, validation_alias="CPU_PROFILE")  # a file for a worker to write
     # where a worker answers /healthz, /readyz and /metrics

@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import Celery
 from celery.concurrency import get_implementation
+from celery.concurrency.thread import TaskPool
 from celery.signals import (
     celeryd_init,
     heartbeat_sent,
@@ -37,6 +38,7 @@ from shared.telemetry.traces import traces_from
 from workers import instance_generator, instruction_generator, output_generator, reconciler
 from workers.consensus_judge import judge_all
 from workers.gate import advance
+from workers.joining import take_part
 from workers.naming import of_run
 from workers.runtime import LOOP_THREAD, Runtime
 from workers.stages import LMStage
@@ -59,7 +61,6 @@ _profiles: list[CpuProfile] = []
 _telemetry: list[Telemetry] = []
 
 LINGER_S = 1.0  # how long a stream without work waits for some: a message for each would cost more
-RECONCILER_PATIENCE_S = 10.0  # how long a round under way may take to end
 
 
 def _runtime() -> Runtime:
@@ -107,11 +108,13 @@ def _open_runtime(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _begin(**_: Any) -> None:
+def _begin(sender: Any, **_: Any) -> None:
     if names.CONTROL in app.amqp.queues.consume_from:
         _reconcilers.append(reconciler.start(_runtime()))
     for each in _telemetry:
         each.ready_with(*_reconcilers)
+    if isinstance(sender.pool, TaskPool):
+        take_part(_runtime(), app, sender.pool)
 
 
 @heartbeat_sent.connect
@@ -122,13 +125,13 @@ def _beat(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _stop_streams(**_: Any) -> None:
-    _runtime().stopping.set()
+    _runtime().stop(settings().drain_s)
 
 
 @worker_shutdown.connect
 def _close_runtime(**_: Any) -> None:
     for thread in _reconcilers:
-        thread.join(RECONCILER_PATIENCE_S)
+        thread.join(reconciler.PATIENCE_S)
     _runtime().close()
     for profile in _profiles:
         profile.stop()

@@ -25,6 +25,7 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 INTERVAL_S = 2.0
+PATIENCE_S = 10.0  # how long a round under way may take to end once the worker stops
 
 
 def reconcile(runtime: Runtime) -> bool:

@@ -157,6 +157,11 @@ class CallWindow:
             self.in_flight += 1
             caller.send_next()
 
+    def abort(self) -> None:
+        """Break off the calls under way."""
+        for each in self._callers:
+            each.abort()
+
     def _wake_all(self) -> None:
         for each in self._callers:
             each.wake()
@@ -204,8 +209,7 @@ class CallWindow:
         changed = share.slots != self.slots or self.over or lapsed
         self.slots = share.slots
         if state in ABANDONED:
-            for each in self._callers:
-                each.abort()
+            self.abort()
         self.fill()
         if changed:
             self._wake_all()

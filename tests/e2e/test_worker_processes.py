@@ -120,6 +120,14 @@ def test_a_broker_that_forgets_everything_and_goes_away_costs_nothing_but_time(s
     the_run_is_whole(stack, run_id, targets)
 
 
+def test_a_worker_that_is_new_takes_part_though_nobody_tells_it_of_work(stack: Stack, broker: Valkey) -> None:
+    with FakeServer(latency=0.02) as server, redis.Redis.from_url(broker.url) as client:
+        stack.enqueue(job(server, {"output_only": 2}))
+        client.flushall()
+        stack.start("instructions")
+        stack.wait("a generation", lambda: stack.rows("SELECT count(*) FROM generations")[0])
+
+
 def test_a_worker_refuses_a_database_without_tables(
     empty_database_url: str, engine: Engine, broker: Valkey, tmp_path: Path
 ) -> None:

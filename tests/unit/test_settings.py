@@ -44,6 +44,7 @@ def test_a_password_shows_up_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "value"),
     [
         *[("LOG_LEVEL", "loud"), ("LEASE_SLACK_S", "long"), ("LEASE_SLACK_S", "inf"), ("LEASE_SLACK_S", "0")],
+        ("DRAIN_S", "-1"),
         *[("HEALTH_ADDRESS", written) for written in ("9464", ":9464", "h", "h:x", "h:70000", "::1:80", "[h]:1")],
     ],
 )

@@ -1,0 +1,1 @@
+"""From a job to the Kustomize overlay that runs it."""
