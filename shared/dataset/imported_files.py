@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.dataset.json_array import read_array
-from shared.dataset.jsonl import STDIN, BrokenLineError, Record, UnreadableFileError, read_texts
+from shared.dataset.jsonl import STDIN, BrokenLineError, Record, UnreadableFileError, read_verbatim
 from shared.errors import UserError
 from shared.method.tasks import TaskType
 
@@ -106,7 +106,7 @@ def items(path: Path) -> Iterator[Item]:
 
 
 def _records(path: Path) -> Iterator[tuple[Record, str]]:
-    return read_array(path, EXAMPLE) if _first_character(path) == b"[" else read_texts(path, EXAMPLE)
+    return read_array(path, EXAMPLE) if _first_character(path) == b"[" else read_verbatim(path, EXAMPLE)
 
 
 def _first_character(path: Path) -> bytes:

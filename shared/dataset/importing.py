@@ -32,7 +32,6 @@ from shared.job import (
 from shared.method.seeds import seed_digest
 from shared.method.tasks import TaskType
 from shared.store import gate
-from shared.store.copying import insert_rows
 from shared.store.keys import key, position
 from shared.store.loading import runs_in_scope
 from shared.store.locks import try_lock
@@ -173,7 +172,8 @@ def _write_files(session: Session, run_id: uuid.UUID, job: JobSpec, sources: Seq
         )
         for number, (each, file) in enumerate(zip(sources, job.imported.files if job.imported else (), strict=True))
     ]
-    insert_rows(session, rows)
+    session.add_all(rows)
+    session.flush()
     return [row.id for row in rows]
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from shared.dataset.imported_files import Item
 from shared.dataset.row_writer import RowWriter
@@ -19,19 +19,24 @@ from shared.method.filters import (
 )
 from shared.method.novelty import NoveltyIndex
 from shared.method.tasks import TaskType
-from shared.store.base import Base
-from shared.store.copying import Row
-from shared.store.judgements import example_values, verdict_values
+from shared.store.judgements import example_row, verdict_row
 from shared.store.keys import key, position
+from shared.store.new_records import NewCandidate, NewExample, NewInstance, NewInstruction, NewOrigin, NewVerdict
 from shared.store.records import Subject
-from shared.store.tables.origins import Origin
-from shared.store.tables.records import Candidate, Example, Instance, Instruction, RecordState, Verdict
+from shared.store.tables.records import RecordState
 
 BATCH = 2000  # items
 SIMILAR = 10
 
 Known: TypeAlias = Callable[[TaskType], Iterable[tuple[uuid.UUID, str]]]
-IN_ORDER = (Origin, Instruction, Instance, Candidate, Verdict, Example)  # each refers to those before it
+IN_ORDER = (
+    NewOrigin,
+    NewInstruction,
+    NewInstance,
+    NewCandidate,
+    NewVerdict,
+    NewExample,
+)  # each refers to those before it
 
 
 class Missing(StrEnum):
@@ -66,10 +71,7 @@ class Counts:
 
 
 class Intake:
-    """Takes items in, in their order, into a run whose own judgement is by its job's terms.
-
-    A record is a plain mapping until it is written: an object for each took longer to make than to send.
-    """
+    """Takes items in, in their order, into a run whose own judgement is by its job's terms."""
 
     def __init__(self, writer: RowWriter, run_id: uuid.UUID, job: JobSpec, known: Known) -> None:
         """`known` tells the keys and texts of a type that other runs hold, if there are any to be novel to."""
@@ -86,10 +88,9 @@ class Intake:
         id = key("origin", file_id, item.number)
         if self._last != (file_id, item.number):
             self._last = (file_id, item.number)
-            if self._writer.count(Origin) >= BATCH:
+            if self._writer.count(NewOrigin) >= BATCH:
                 self._writer.flush()
-            row = {"id": id, "file_id": file_id, "number": item.number, "line": item.line, "record": item.text}
-            self._writer.add(Origin, row)
+            self._writer.add(NewOrigin(id=id, file_id=file_id, number=item.number, line=item.line, record=item.text))
         return id
 
     def take(self, file_id: uuid.UUID, item: Item, answers: Sequence[Answer | None]) -> None:
@@ -97,40 +98,41 @@ class Intake:
         own = Answer(self.origin(file_id, item), item.line, item.output)
         instruction = self._instruction(own.origin_id, item)
         self._taken += 1
-        if self._is_rejected(Instruction, instruction):
+        if self._is_rejected(instruction):
             return
         self.counts.accepted[item.task_type] += 1
         instance = self._instance(own.origin_id, instruction, item)
         self.counts.concluded[item.task_type] += 1
-        if self._is_rejected(Instance, instance):
+        if self._is_rejected(instance):
             return
-        candidates = [self._candidate(instance, number, each, item) for number, each in enumerate([own, *answers])]
-        self._writer.add(Candidate, *candidates)
-        subject = Subject(instance["id"], item.task_type, instruction["position"], item.instruction, item.input)
-        self._judge(subject, [each for each in candidates if each["reason"] is None])
+        candidates = [self._candidate(instance.id, number, each, item) for number, each in enumerate([own, *answers])]
+        for candidate in candidates:
+            self._writer.add(candidate)
+        subject = Subject(instance.id, item.task_type, instruction.position, item.instruction, item.input)
+        self._judge(subject, [each for each in candidates if each.reason is None])
 
-    def _is_rejected(self, kind: type[Base], record: dict[str, Any]) -> bool:
+    def _is_rejected(self, record: NewInstruction | NewInstance) -> bool:
         """Have a record written; whether it goes no further."""
-        reason = record["reason"]
-        record["state"] = _state(reason)
-        self._writer.add(kind, record)
-        self.counts.rejected.update([reason] if reason else [])
-        return reason is not None
+        record.state = _state(record.reason)
+        self._writer.add(record)
+        self.counts.rejected.update([record.reason] if record.reason else [])
+        return record.reason is not None
 
-    def _instruction(self, origin_id: uuid.UUID, item: Item) -> dict[str, Any]:
-        record: dict[str, Any] = {
-            "id": key("instruction", origin_id, item.part),
-            "run_id": self._run_id,
-            "task_type": item.task_type,
-            "position": position(self._taken),
-            "origin_id": origin_id,
-            "text": item.instruction,
-            "reason": self._instruction_rejection(item.instruction),
-        }
-        if record["reason"] is None and self._job.instructions.novelty_threshold < 1:
-            record |= self._compared(record["id"], item)
-        if record["reason"] is None:
-            record["accepted_order"] = self.counts.accepted[item.task_type]
+    def _instruction(self, origin_id: uuid.UUID, item: Item) -> NewInstruction:
+        record = NewInstruction(
+            id=key("instruction", origin_id, item.part),
+            run_id=self._run_id,
+            task_type=item.task_type,
+            position=position(self._taken),
+            generation_id=None,
+            origin_id=origin_id,
+            text=item.instruction,
+            reason=self._instruction_rejection(item.instruction),
+        )
+        if record.reason is None and self._job.instructions.novelty_threshold < 1:
+            self._compare(record)
+        if record.reason is None:
+            record.accepted_order = self.counts.accepted[item.task_type]
         return record
 
     def _instruction_rejection(self, text: str) -> Rejection | None:
@@ -138,16 +140,15 @@ class Intake:
             return instruction_rejection(text, self._job.instructions.limits)
         return None if text.strip() else Rejection.EMPTY_INSTRUCTION
 
-    def _compared(self, id: uuid.UUID, item: Item) -> dict[str, Any]:
-        index = self._indexes.get(item.task_type) or self._index(item.task_type)
-        novelty = index.assess(item.instruction, SIMILAR)
+    def _compare(self, record: NewInstruction) -> None:
+        index = self._indexes.get(record.task_type) or self._index(record.task_type)
+        novelty = index.assess(record.text, SIMILAR)
+        record.max_similarity = novelty.max_similarity
+        record.most_similar = [{"id": match.key, "score": match.score} for match in novelty.most_similar]
         if novelty.accepted:
-            index.add(str(id), item.instruction)
-        return {
-            "max_similarity": novelty.max_similarity,
-            "most_similar": [{"id": match.key, "score": match.score} for match in novelty.most_similar],
-            "reason": None if novelty.accepted else Rejection.NOT_NOVEL,
-        }
+            index.add(str(record.id), record.text)
+        else:
+            record.reason = Rejection.NOT_NOVEL
 
     def _index(self, task_type: TaskType) -> NoveltyIndex:
         index = self._indexes[task_type] = NoveltyIndex(self._job.instructions.novelty_threshold)
@@ -156,16 +157,17 @@ class Intake:
             index.add(str(id), text)
         return index
 
-    def _instance(self, origin_id: uuid.UUID, instruction: Row, item: Item) -> dict[str, Any]:
-        return {
-            "id": key("instance", instruction["id"]),
-            "run_id": self._run_id,
-            "task_type": item.task_type,
-            "instruction_id": instruction["id"],
-            "origin_id": origin_id,
-            "input": item.input,
-            "reason": self._instance_rejection(item) if self._filtered else None,
-        }
+    def _instance(self, origin_id: uuid.UUID, instruction: NewInstruction, item: Item) -> NewInstance:
+        return NewInstance(
+            id=key("instance", instruction.id),
+            run_id=self._run_id,
+            task_type=item.task_type,
+            instruction_id=instruction.id,
+            generation_id=None,
+            origin_id=origin_id,
+            input=item.input,
+            reason=self._instance_rejection(item) if self._filtered else None,
+        )
 
     def _instance_rejection(self, item: Item) -> Rejection | None:
         limits = self._job.instances.limits
@@ -173,19 +175,20 @@ class Intake:
             return instance_rejection(item.instruction, item.input, item.output, item.task_type, limits)
         return input_rejection(item.instruction, item.input, limits) if item.input else None
 
-    def _candidate(self, instance: Row, number: int, answer: Answer | None, item: Item) -> dict[str, Any]:
+    def _candidate(self, instance_id: uuid.UUID, number: int, answer: Answer | None, item: Item) -> NewCandidate:
         reason = self._output_rejection(answer, item.instruction)
-        return {
-            "id": key("candidate", instance["id"], number),
-            "run_id": self._run_id,
-            "instance_id": instance["id"],
-            "number": number,
-            "voice": self._voices[number],
-            "origin_id": answer and answer.origin_id,
-            "output": answer and answer.output,
-            "state": _state(reason),
-            "reason": reason,
-        }
+        return NewCandidate(
+            id=key("candidate", instance_id, number),
+            run_id=self._run_id,
+            instance_id=instance_id,
+            number=number,
+            voice=self._voices[number],
+            generation_id=None,
+            origin_id=answer.origin_id if answer else None,
+            output=answer.output if answer else None,
+            state=_state(reason),
+            reason=reason,
+        )
 
     def _output_rejection(self, answer: Answer | None, instruction: str) -> Rejection | Missing | None:
         if answer is None:
@@ -194,14 +197,12 @@ class Intake:
             return Missing.NO_OUTPUT
         return output_rejection(instruction, answer.output, self._job.instances.limits) if self._filtered else None
 
-    def _judge(self, subject: Subject, compared: Sequence[Row]) -> None:
-        outputs = [str(each["output"]) for each in compared]
-        decided = self._terms.judge([str(each["voice"]) for each in compared], outputs)
-        ids = [each["id"] for each in compared]
-        verdict = verdict_values(self._run_id, 0, subject.instance_id, ids, decided, decided.reason)
-        self._writer.add(Verdict, verdict)
+    def _judge(self, subject: Subject, compared: Sequence[NewCandidate]) -> None:
+        decided = self._terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+        verdict = verdict_row(self._run_id, 0, subject.instance_id, compared, decided, decided.reason)
+        self._writer.add(verdict)
         if decided.choice is not None:
-            self._writer.add(Example, example_values(verdict, subject, outputs[decided.choice], surplus=False))
+            self._writer.add(example_row(verdict, subject, compared, surplus=False))
             self.counts.examples[subject.task_type] += 1
         elif compared:
             self.counts.discarded.update([decided.reason] if decided.reason else [])

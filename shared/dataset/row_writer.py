@@ -1,4 +1,4 @@
-"""Rows of several tables, written while the next are made: Postgres has as much to do with them as we have."""
+"""Records of several kinds, written while the next are made: Postgres has as much to do with them as we have."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,18 +7,18 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
-from shared.store.base import Base
-from shared.store.copying import Row, copy_rows
+from shared.store.copying import insert_records
+from shared.store.new_records import NewRecord
 
 
 class RowWriter:
-    """Writes new rows with COPY, tables in the order given, for each refers to those before it.
+    """Writes new records with COPY, kinds in the order given, for each refers to those before it.
 
     Whoever uses the session meanwhile has to `settle` first: only one thread may.
     """
 
-    def __init__(self, session: Session, tables: Sequence[type[Base]]) -> None:
-        self._session, self._tables = session, tables
+    def __init__(self, session: Session, kinds: Sequence[type[NewRecord]]) -> None:
+        self._session, self._kinds = session, kinds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rows")
         self._under_way: Future[None] | None = None
         self._rows = self._none()
@@ -38,13 +38,13 @@ class RowWriter:
         finally:
             self._thread.shutdown()
 
-    def add(self, table: type[Base], *rows: Row) -> None:
-        """Have rows written at the next flush."""
-        self._rows[table].extend(rows)
+    def add(self, record: NewRecord) -> None:
+        """Have a record written at the next flush."""
+        self._rows[type(record)].append(record)
 
-    def count(self, table: type[Base]) -> int:
-        """How many rows of a table wait for the next flush."""
-        return len(self._rows[table])
+    def count(self, kind: type[NewRecord]) -> int:
+        """How many records of a kind wait for the next flush."""
+        return len(self._rows[kind])
 
     def flush(self) -> None:
         """Have what waits written, when what was flushed before is."""
@@ -58,9 +58,9 @@ class RowWriter:
             self._under_way.result()
             self._under_way = None
 
-    def _write(self, rows: dict[type[Base], list[Row]]) -> None:
-        for table in self._tables:
-            copy_rows(self._session, table, rows[table])
+    def _write(self, rows: dict[type[NewRecord], list[NewRecord]]) -> None:
+        for kind in self._kinds:
+            insert_records(self._session, rows[kind])
 
-    def _none(self) -> dict[type[Base], list[Row]]:
-        return {table: [] for table in self._tables}
+    def _none(self) -> dict[type[NewRecord], list[NewRecord]]:
+        return {kind: [] for kind in self._kinds}

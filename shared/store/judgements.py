@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 from sqlalchemy import all_, any_, exists, func, or_, select
 from sqlalchemy.orm import Session
@@ -13,10 +13,10 @@ from shared.method import consensus
 from shared.method.consensus import DiscardReason, Rule
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
-from shared.store.copying import Row
 from shared.store.keys import judgement_key, key
 from shared.store.marks import any_live, is_retracted
-from shared.store.records import Subject
+from shared.store.new_records import NewExample, NewVerdict
+from shared.store.records import StoredCandidate, Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
 
 Told = Callable[[int], None]
@@ -92,7 +92,7 @@ def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | N
     return next((each for each in made if has_seen_all(session, each)), None)
 
 
-def usable(candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]) -> list[Candidate]:
+def usable(candidates: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]) -> list[StoredCandidate]:
     """The candidates that are compared: a voice that failed, or whose output was rejected or retracted, has no part.
 
     Of a retracted instance none has.
@@ -102,71 +102,66 @@ def usable(candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]) ->
 
 
 def decide(
-    terms: Terms, instance_id: uuid.UUID, compared: Sequence[Candidate], retracted: Collection[uuid.UUID]
+    terms: Terms, instance_id: uuid.UUID, compared: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]
 ) -> consensus.Judgement:
     """Decide between an instance's usable candidates; a retracted one has none, and that is the reason."""
     decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
     return replace(decided, reason=DiscardReason.RETRACTED) if instance_id in retracted else decided
 
 
+class Compared(Protocol):
+    """A candidate that was compared, stored or about to be."""
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Its key."""
+
+    @property
+    def output(self) -> str | None:
+        """The text."""
+
+
 def verdict_row(
     run_id: uuid.UUID,
     number: int,
     instance_id: uuid.UUID,
-    compared: Sequence[Candidate],
+    compared: Sequence[Compared],
     decided: consensus.Judgement,
     reason: str | None,
-) -> Verdict:
+) -> NewVerdict:
     """What was decided on an instance, between the candidates that were compared, to be written."""
-    return Verdict(**verdict_values(run_id, number, instance_id, [each.id for each in compared], decided, reason))
+    return NewVerdict(
+        id=key("verdict", instance_id, number),
+        run_id=run_id,
+        judgement_id=judgement_key(run_id, number),
+        instance_id=instance_id,
+        candidate_ids=[each.id for each in compared],
+        scores=[list(row) for row in decided.scores],
+        exact_match=decided.exact_match,
+        margin=decided.margin,
+        choice_id=None if decided.choice is None else compared[decided.choice].id,
+        state=RecordState.REJECTED if reason else RecordState.ACCEPTED,
+        reason=reason,
+    )
 
 
-def verdict_values(
-    run_id: uuid.UUID,
-    number: int,
-    instance_id: uuid.UUID,
-    compared: Sequence[uuid.UUID],
-    decided: consensus.Judgement,
-    reason: str | None,
-) -> dict[str, Any]:
-    """The same without an object for it; candidates are named by their keys."""
-    return {
-        "id": key("verdict", instance_id, number),
-        "run_id": run_id,
-        "judgement_id": judgement_key(run_id, number),
-        "instance_id": instance_id,
-        "candidate_ids": list(compared),
-        "scores": [list(row) for row in decided.scores],
-        "exact_match": decided.exact_match,
-        "margin": decided.margin,
-        "choice_id": None if decided.choice is None else compared[decided.choice],
-        "state": RecordState.REJECTED if reason else RecordState.ACCEPTED,
-        "reason": reason,
-    }
-
-
-def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
+def example_row(verdict: NewVerdict, subject: Subject, compared: Sequence[Compared], *, surplus: bool) -> NewExample:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
-    return Example(**example_values(vars(verdict), subject, chosen.output or "", surplus=surplus))
-
-
-def example_values(verdict: Row, subject: Subject, output: str, *, surplus: bool) -> dict[str, Any]:
-    """The same without an object for it."""
-    return {
-        "id": key("example", verdict["id"]),
-        "run_id": verdict["run_id"],
-        "judgement_id": verdict["judgement_id"],
-        "task_type": subject.task_type,
-        "position": subject.position,
-        "instance_id": verdict["instance_id"],
-        "verdict_id": verdict["id"],
-        "candidate_id": verdict["choice_id"],
-        "instruction": subject.instruction,
-        "input": subject.input,
-        "output": output,
-        "surplus": surplus,
-    }
+    return NewExample(
+        id=key("example", verdict.id),
+        run_id=verdict.run_id,
+        judgement_id=verdict.judgement_id,
+        task_type=subject.task_type,
+        position=subject.position,
+        instance_id=verdict.instance_id,
+        verdict_id=verdict.id,
+        candidate_id=chosen.id,
+        instruction=subject.instruction,
+        input=subject.input,
+        output=chosen.output or "",
+        surplus=surplus,
+    )
 
 
 def verdict_pages(session: Session, judgement_id: uuid.UUID, size: int = 500) -> Iterator[Sequence[Verdict]]:
