@@ -141,10 +141,12 @@ def _instances(record: Record) -> list[dict[str, Any]]:
 
 def _optional(record: Record, fields: dict[str, Any], name: str, place: str) -> str | None:
     """A text; one of white space alone says as little as none."""
-    if fields.get(name) is None:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if value is None:
         return None
-    text = Record(record.path, record.line, {f"{place}{name}": fields[name]}).text(f"{place}{name}")
-    return text if text.strip() else None
+    return Record(record.path, record.line, {f"{place}{name}": value}).text(f"{place}{name}")
 
 
 def _unstorable(value: Any, place: str) -> Iterator[str]:
