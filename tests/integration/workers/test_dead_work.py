@@ -141,7 +141,7 @@ def test_an_output_put_back_after_its_verdict_leaves_the_verdict_as_it_is(runtim
     (instance,) = rows(runtime, select(WorkItem.instance_id).where(WorkItem.id == lost.id))
     verdict = select(Verdict.id, Verdict.candidate_ids).where(Verdict.instance_id == instance)
     with runtime.sessions.begin() as session:  # far from its end, so that the run does not end with that verdict
-        session.execute(update(RunTarget).where(RunTarget.run_id == run_id).values(target=1_000))
+        session.execute(update(RunTarget).where(RunTarget.run_id == run_id).values(target=100))
     while not (before := rows(runtime, verdict)):
         one_round(runtime, run_id, without=names.INSTRUCTIONS)
 
