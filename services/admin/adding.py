@@ -13,10 +13,12 @@ from services.admin.jobs import NoCheck
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
 from services.admin.planning import Plan, plan_job
+from services.admin.retracted_parts import refuse_retracted_voice
 from services.admin.runs import RunName
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
 from shared.job_changes import with_voice
+from shared.method.consensus import Rule
 from shared.queue.late_voices import add_voice
 from shared.store.runs import find_run
 from shared.store.states import hold_run
@@ -66,16 +68,19 @@ def add_output(
         job = with_voice(before, {key: value for key, value in given.items() if value}, settings)
         _wait_until_idle(session, found)
         plan = _plan(found, before, job)
+        refuse_retracted_voice(session, plan, found.id)
         if not no_check:
             check_models(job.model_copy(update={"models": {model: job.models[model]}}))
         broker = open_broker()
         _hold_as_it_was(session, found)
-        asked = add_voice(session, found, job, plan.fingerprint, plan.templates)
+        asked = add_voice(session, found, job, plan.fingerprint, plan.templates, plan.seeds)
         state = found.state
         session.commit()
     say(f"{model} is asked about {asked} instances of run {found.name}")
     if state == RunState.PAUSED:
         say(f"the run is paused; let it go on with: ensemble-instruct resume {found.name}")
+    if job.consensus.rule is Rule.NONE:
+        say(f"the run's rule is none; to decide by what {model} says, too, rejudge {found.name} --rule … afterwards")
     warn_of_unheard(job, broker)
 
 

@@ -34,6 +34,12 @@ def open_engine() -> Iterator[Engine]:
             yield from _engine(local_url)
 
 
+def database_at_hand() -> bool:
+    """Whether there is a database that need not be started first."""
+    url = settings().database_url
+    return bool(url and url.get_secret_value()) or running() is not None
+
+
 def _engine(url: str) -> Iterator[Engine]:
     engine = make_engine(url)
     run_events = report_runs(engine, os.environ)

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
+from shared.store.marks import Mark, marks_of
 
 KINDS = {
     "example": "examples",
@@ -20,6 +21,8 @@ KINDS = {
     "prompt_template": "prompt_templates",
     "server": "servers",
     "model": "models",
+    "origin": "lineage.origins",  # with the name of its file
+    "origin_file": "origin_files",
 }
 MIN_PREFIX = 6
 # What a node says of itself; prompts and responses are left to lineage.generations.
@@ -36,6 +39,8 @@ ATTRIBUTES = {
     "prompt_template": "name, version, sha256",
     "server": "endpoint, served_model, model_revision, server_version, max_input_tokens, max_total_tokens",
     "model": "name, protocol, kind AS model_kind, served_model, licence",  # a node has a kind of its own
+    "origin": "file, line, number, record",
+    "origin_file": "name, sha256, voice, source, licence, records",
 }
 
 
@@ -50,11 +55,12 @@ class RecordAmbiguousError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One record in the graph, with what it says of itself."""
+    """One record in the graph, with what it says of itself, and why it is retracted, if it is."""
 
     kind: str
     id: uuid.UUID
     attributes: dict[str, Any]
+    retracted: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def find_record(session: Session, id: str) -> tuple[str, uuid.UUID]:
 
 
 def lineage_of(session: Session, kind: str, id: uuid.UUID) -> Lineage:
-    """Everything that a record came from, down to models, templates and seed tasks."""
+    """Everything that a record came from, down to models, templates, seed tasks and imported files."""
     rows = session.execute(
         text(
             """
@@ -130,7 +136,14 @@ def lineage_of(session: Session, kind: str, id: uuid.UUID) -> Lineage:
 
 def _nodes(session: Session, kind: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, Node]:
     statement = text(f"SELECT id, {ATTRIBUTES[kind]} FROM {KINDS[kind]} WHERE id = ANY(:ids)")  # noqa: S608 - our names
+    marks = marks_of(session, ids)
     rows = session.execute(statement, {"ids": sorted(ids)}).mappings()
     return {
-        row["id"]: Node(kind, row["id"], {name: value for name, value in row.items() if name != "id"}) for row in rows
+        row["id"]: Node(
+            kind,
+            row["id"],
+            {name: value for name, value in row.items() if name != "id"},
+            tuple(marks.get(row["id"], ())),
+        )
+        for row in rows
     }

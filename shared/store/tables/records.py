@@ -1,4 +1,8 @@
-"""What a run makes: generations, and the records that came of them. Nothing is ever deleted."""
+"""What a run makes: generations, and the records that came of them. Nothing is ever deleted.
+
+Runs, models, prompt templates and judgements are no foreign keys here but in the totals, in which each record is
+counted as it is written.
+"""
 
 import uuid
 from enum import StrEnum
@@ -28,6 +32,14 @@ class RecordState(StrEnum):
 
 
 ACCEPTED_WITHOUT_REASON = "(state = 'accepted') = (reason IS NULL)"
+ONE_ORIGIN_AT_MOST = "num_nonnulls(generation_id, origin_id) <= 1"
+
+OriginId = Annotated[uuid.UUID | None, mapped_column(ForeignKey("origins.id"))]
+"""The record of an imported file that this one was brought in from; none if an LM made it."""
+
+
+def _of_origin(table: str) -> Index:
+    return Index(f"ix_{table}_origin_id", "origin_id", postgresql_where="origin_id IS NOT NULL")
 
 
 class Generation(Base):
@@ -51,15 +63,15 @@ class Generation(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     work_item_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_items.id"))
     attempt: Mapped[int]
     stage: Mapped[Stage] = mapped_column(Text)
     task_type: Mapped[TaskType] = mapped_column(Text)
-    model_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[uuid.UUID]
     endpoint: Mapped[str]
     server_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("servers.id"))
-    template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("prompt_templates.id"))
+    template_id: Mapped[uuid.UUID]
     seed_task_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     instruction_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     prompt: Mapped[str]
@@ -77,7 +89,8 @@ class Generation(Base):
 
 
 class Instruction(Base):
-    """A proposed task text. `accepted_order` counts a run's accepted ones of a type, without gaps."""
+    """A proposed task text, or one that was imported. `accepted_order` counts a run's accepted ones of a type, without
+    gaps."""
 
     __tablename__ = "instructions"
     __table_args__ = (
@@ -86,7 +99,9 @@ class Instruction(Base):
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint("(state = 'accepted') = (accepted_order IS NOT NULL)", name="accepted_order"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint("num_nonnulls(generation_id, origin_id) = 1", name="origin"),
         Index(None, "generation_id"),
+        _of_origin("instructions"),
         Index(
             "ix_instructions_accepted",
             "run_id",
@@ -97,10 +112,11 @@ class Instruction(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
-    generation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("generations.id"))
+    generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     text: Mapped[str]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]
@@ -118,15 +134,18 @@ class Instance(Base):
         UniqueConstraint("instruction_id"),
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint(ONE_ORIGIN_AT_MOST, name="origin"),
         Index(None, "run_id", "state"),
         Index(None, "generation_id"),
+        _of_origin("instances"),
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     instruction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instructions.id"))
     generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     input: Mapped[str | None]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]
@@ -142,16 +161,19 @@ class Candidate(Base):
         UniqueConstraint("instance_id", "number"),
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint(ONE_ORIGIN_AT_MOST, name="origin"),
         Index(None, "generation_id"),
+        _of_origin("candidates"),
         Index(None, "run_id"),
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
     number: Mapped[int]
     voice: Mapped[str]
     generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     output: Mapped[str | None]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]
@@ -178,9 +200,6 @@ class Judgement(Base):
     created_at: Mapped[CreatedAt]
 
 
-JudgementId = Annotated[uuid.UUID, mapped_column(ForeignKey("judgements.id"))]
-
-
 class Verdict(Base):
     """A judgement's decision on an instance: the candidates compared, every pair's score, the choice.
 
@@ -199,8 +218,8 @@ class Verdict(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
-    judgement_id: Mapped[JudgementId]
+    run_id: Mapped[uuid.UUID]
+    judgement_id: Mapped[uuid.UUID]
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
     candidate_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     scores: Mapped[list[Any]]
@@ -227,8 +246,8 @@ class Example(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
-    judgement_id: Mapped[JudgementId]
+    run_id: Mapped[uuid.UUID]
+    judgement_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
