@@ -13,14 +13,11 @@ START_TIMEOUT_S = 30.0
 
 
 class FakeLM:
-    """A fake LM that takes `latency_s` ± the share `spread` of it for an answer.
+    """A fake LM that takes `latency_s` ± the share `spread` of it for an answer."""
 
-    One in `sparing` of its proposals is worth anything.
-    """
-
-    def __init__(self, log: Path, latency_s: float, spread: float, sparing: int = 1) -> None:
+    def __init__(self, log: Path, latency_s: float, spread: float) -> None:
         self._log = log
-        options = ["--latency", str(latency_s), "--spread", str(spread), "--sparing", str(sparing)]
+        options = ["--latency", str(latency_s), "--spread", str(spread)]
         self.child = Child.start("the fake LM", [sys.executable, "-m", "shared.lm.fake", *options], log=log)
 
     def wait(self) -> str:

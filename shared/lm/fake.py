@@ -37,7 +37,6 @@ from shared.lm.fake_protocols import (
     tgi_reply,
     write,
 )
-from shared.lm.fake_responder import Sparing
 from shared.lm.fake_responder import respond as plausible
 from shared.lm.fake_usage import UsageMeter
 
@@ -241,7 +240,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--spread", type=float, default=0.0, help="by which share of it the latency varies, 0 to 1")
-    parser.add_argument("--sparing", type=int, default=1, metavar="N", help="one proposal in N is worth anything")
     parser.add_argument("--model", default=DEFAULT_MODEL.model_id)
     parser.add_argument("--slots", type=int, default=None, help="calls at once before it answers 429")
     parser.add_argument("--faults", type=json.loads, default={}, metavar="JSON", help='e.g. {"429": 0.1, "hang": 0.02}')
@@ -249,8 +247,7 @@ def main() -> None:
     parser.add_argument("--served", type=Path, help="a file that gets a line for each completion that was sent whole")
     given = parser.parse_args()
     latency = varying(given.latency, given.spread) if given.spread else given.latency
-    plain = Sparing(given.sparing) if given.sparing > 1 else plausible
-    respond = Faulty(plain, read_rates(given.faults), given.seed) if given.faults else plain
+    respond = Faulty(plausible, read_rates(given.faults), given.seed) if given.faults else plausible
     model = FakeModel(given.model)
     server = FakeServer(respond, latency=latency, model=model, slots=given.slots, served=given.served)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
