@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shared.job import Name, Section
 from shared.lm.errors import Fault
@@ -47,7 +47,15 @@ class Latency(Section):
 
 
 def _as_latency(given: Any) -> Any:
-    return {"mean": given} if isinstance(given, int | float) else given
+    if isinstance(given, int | float):
+        return {"mean": given}
+    return _or_mapping(given, "seconds, or a mapping with their mean and quantiles")
+
+
+def _or_mapping(given: Any, told: str) -> Any:
+    if not isinstance(given, Mapping | Section):
+        raise ValueError(f"should be {told}")
+    return given
 
 
 class FaultFigures(Section):
@@ -88,7 +96,9 @@ class Yield(Section):
 
 
 def _as_yield(given: Any) -> Any:
-    return {"share": given} if isinstance(given, int | float) else given
+    if isinstance(given, int | float):
+        return {"share": given}
+    return _or_mapping(given, "the share that is kept, or a mapping with it")
 
 
 Kept = Annotated[Yield, BeforeValidator(_as_yield)]
@@ -128,12 +138,18 @@ class WorkerFigures(Section):
     transaction_ms: float = Field(14.0, ge=0)
 
 
+def _some(calls: tuple[CallFigures, ...]) -> tuple[CallFigures, ...]:
+    if not calls:
+        raise ValueError("there should be one at least")
+    return calls
+
+
 class Figures(Section):
     """All that a plan is made from. `source` tells where they come from."""
 
     version: Literal[1] = 1
     source: str = "by hand"
-    calls: tuple[CallFigures, ...] = Field(min_length=1)
+    calls: Annotated[tuple[CallFigures, ...], AfterValidator(_some)]
     yields: dict[TaskType, Yields] = Field({})
     models: dict[Name, ModelFigures] = Field({})
     worker: WorkerFigures = WorkerFigures()

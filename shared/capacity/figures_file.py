@@ -26,7 +26,7 @@ class FiguresNotWrittenError(WorldError):
 
 
 def read_figures(path: Path) -> Figures:
-    """The figures of a file. Raises `FiguresRefusedError`."""
+    """The figures of a file, which is their source if it names no other. Raises `FiguresRefusedError`."""
     try:
         content = yaml.safe_load(_text(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -35,7 +35,7 @@ def read_figures(path: Path) -> Figures:
     if not isinstance(content, dict):
         raise FiguresRefusedError(path=path, reason="it is not a mapping; --save-figures FILE writes one")
     try:
-        return Figures.model_validate(content)
+        return Figures.model_validate({"source": path.name, **content})
     except ValidationError as error:
         raise FiguresRefusedError(path=path, reason=_faults(error)) from None
 

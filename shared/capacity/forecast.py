@@ -25,7 +25,8 @@ NINE_OF_TEN = 1.645  # standard deviations to either side
 
 class GivesUpError(UserError):
     """The run would give up: at the measured yields {patience:,} proposals in a row without an example are to be
-    expected. Raise instructions.patience, or mend the yields: {yields}"""
+    expected. Raise instructions.patience, or mend what so few
+    examples come of: {yields} of a type's proposals"""
 
 
 def foreseen(scenario: Scenario) -> Simulated:
@@ -33,9 +34,19 @@ def foreseen(scenario: Scenario) -> Simulated:
     examples = sum(kind.target for kind in scenario.kinds)
     result = _whole(scenario, examples) if examples <= WHOLE else _in_part(scenario, examples)
     if result.gave_up:
-        told = [f"{kind.name} {kind.instructions * kind.instances * kind.verdicts:.2%}" for kind in scenario.kinds]
-        raise GivesUpError(patience=scenario.patience, yields=", ".join(told))
+        raise _gives_up(scenario)
     return result
+
+
+def refuse_barren(scenario: Scenario) -> None:
+    """Raises `GivesUpError` where a run would hardly come to its first example: simulated, that takes minutes."""
+    if any((1 - min(1.0, kind.examples)) ** scenario.patience > 0.5 for kind in scenario.kinds):
+        raise _gives_up(scenario)
+
+
+def _gives_up(scenario: Scenario) -> GivesUpError:
+    told = ", ".join(f"{kind.name} {100 * kind.examples:.2g} %" for kind in scenario.kinds)
+    return GivesUpError(patience=scenario.patience, yields=told)
 
 
 def _whole(scenario: Scenario, examples: int) -> Simulated:

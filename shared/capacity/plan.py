@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shared.capacity.bottleneck import bottleneck
 from shared.capacity.deadline import meet
 from shared.capacity.figures import Figures
-from shared.capacity.forecast import WHOLE, deviation, foreseen
+from shared.capacity.forecast import WHOLE, deviation, foreseen, refuse_barren
 from shared.capacity.needs import Calls, QueueNeeds, ServerNeeds, TableNeeds, calls_of, queues, servers, tables
 from shared.capacity.notes import notes
 from shared.capacity.scenario import Planned, plan_scenario
@@ -81,6 +81,7 @@ def plan(job: JobSpec, figures: Figures, options: Options) -> JobPlan:
     Raises `NoFiguresError`, `NeverMetError`, `GivesUpError`, `OutOfReachError`.
     """
     planned = plan_scenario(job, figures, options.workers)
+    refuse_barren(planned.scenario)
     fixed = options.workers is not None
     scenario = planned.scenario if fixed else with_enough_workers(planned.scenario)
     result = foreseen(scenario)

@@ -52,6 +52,11 @@ class Kind:
     verdicts: float
 
     @property
+    def examples(self) -> float:
+        """How many come of a proposal, in the mean."""
+        return self.instructions * self.instances * self.verdicts
+
+    @property
     def calls(self) -> tuple[Call, ...]:
         """All kinds of calls that lead to an example."""
         return (self.proposal, self.instance, *self.outputs)

@@ -46,14 +46,16 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     [
         ("calls: [", "it is not YAML or JSON"),
         ("- a", "it is not a mapping"),
-        ("calls: []", "calls: "),
+        ("calls: []", "calls: there should be one at least"),
         ({"calls": [{**CALL, "latency": 1}]}, "calls.0.latency: there is no such figure; check its spelling"),
         ({"calls": [{"stage": "output", "model": "lm"}]}, "calls.0.latency_s: is missing"),
         ({"calls": [{**CALL, "stage": "consensus"}]}, "calls.0.stage: "),
         ({"calls": [{**CALL, "latency_s": -1}]}, "calls.0.latency_s.mean: "),
+        ({"calls": [{**CALL, "latency_s": "quick"}]}, "calls.0.latency_s: should be seconds, or a mapping"),
         ({"calls": [{**CALL, "latency_s": {"mean": 1, "quantiles": {0.1: 3, 0.9: 2}}}]}, "quantiles should rise"),
         ({"calls": [{**CALL, "faults": [{"fault": "timed_out", "share": 0.6}] * 2}]}, "no call is left"),
         ({"calls": [CALL], "yields": {"output_only": {"verdicts": 1.2}}}, "verdicts: at most 1"),
+        ({"calls": [CALL], "yields": {"output_only": {"verdicts": []}}}, "verdicts: should be the share that is kept"),
         ({"calls": [CALL], "version": 2}, "version: "),
     ],
 )
@@ -63,6 +65,12 @@ def test_a_file_that_holds_no_figures_is_refused_by_field(tmp_path: Path, conten
     with pytest.raises(FiguresRefusedError, match="holds no figures to plan with") as refused:
         read_figures(path)
     assert told in str(refused.value)
+
+
+def test_a_file_written_by_hand_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "guessed.yaml"
+    path.write_text(yaml.safe_dump({"calls": [CALL]}))
+    assert read_figures(path).source == "guessed.yaml"
 
 
 def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:

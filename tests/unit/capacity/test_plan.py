@@ -162,6 +162,12 @@ def test_a_run_that_would_lose_its_patience_is_foreseen() -> None:
         planned({"instructions": {"model": "writer", "patience": 100}}, {"yields": yields})
 
 
+def test_a_run_that_would_hardly_come_to_an_example_is_not_simulated_at_length() -> None:
+    yields = {"output_only": {"instructions": 0.0001, "instances": 1, "verdicts": 0.001}}
+    with pytest.raises(GivesUpError, match="output_only 1e-05 % of a type's proposals"):
+        planned({"targets": {"output_only": 1_000_000}}, {"yields": yields})
+
+
 def test_a_job_of_millions_is_simulated_in_part() -> None:
     made = planned({"targets": {"output_only": 1_000_000}, "outputs": [], "consensus": {"rule": "none"}})
     assert made.simulated == 10_000
