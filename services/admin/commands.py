@@ -20,6 +20,7 @@ MODULES = {
     "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
+    "explorer": "explorer",
     "replay": "replay",
     "rejudge": "rejudging",
     "audit": "auditing",
