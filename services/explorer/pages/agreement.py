@@ -16,7 +16,7 @@ from shared.store.views.runs import JudgementView, RunView
 
 router = APIRouter()
 
-MOST = 1_000  # instances
+MOST = 500  # instances
 
 
 @shown_at(router, "/runs/{name}/agreement")

@@ -80,10 +80,14 @@ SELECT {columns} FROM lineage.instructions i CROSS JOIN LATERAL (
 WHERE i.run_id = :run AND i.state = 'accepted' AND i.task_type = :task_type {conditions}
 ORDER BY i.position {direction} LIMIT :most
 """
+# Only keys are sorted, not the texts; the few that are left are looked up by them.
 SORT = """
-SELECT {columns} FROM lineage.examples e
-WHERE e.run_id = :run AND e.judgement = :judgement AND e.task_type = :task_type {conditions}
-ORDER BY e.position {direction} LIMIT :most
+SELECT {columns} FROM lineage.examples e WHERE e.id = ANY (ARRAY(
+  SELECT e.id FROM lineage.examples e
+  WHERE e.run_id = :run AND e.judgement = :judgement {conditions}
+  ORDER BY e.task_type {direction}, e.position {direction} LIMIT :most
+))
+ORDER BY e.task_type {direction}, e.position {direction}
 """
 
 
@@ -132,41 +136,62 @@ def page(
     if counted.fit == 0 or (wanted.kept is Kept.RETRACTED and not retractions):
         return []
     walks = not counted.is_rare and wanted.kept is not Kept.SURPLUS  # which stand together, at the end
-    columns = f"{COLUMNS}, e.retracted" if retractions else COLUMNS
+    given = {
+        "columns": f"{COLUMNS}, e.retracted" if retractions else COLUMNS,
+        "direction": "DESC" if backwards else "",
+    }
     found: list[ExampleLine] = []
-    for task_type, position in _stretches(wanted.task_type, start, backwards):
-        conditions, values = _conditions(wanted, "i" if walks else "e", position, backwards)
-        statement = (WALK if walks else SORT).format(
-            columns=columns, conditions=conditions, direction="DESC" if backwards else ""
-        )
-        values |= {"run": wanted.run_id, "judgement": wanted.judgement, "task_type": task_type}
-        rows = session.execute(text(statement), {**values, "most": most - len(found)})
-        found += [ExampleLine(**{**row._mapping, "task_type": task_type}) for row in rows]
+    for statement, values in (_walks if walks else _sorts)(wanted, start, backwards):
+        asked = {"run": wanted.run_id, "judgement": wanted.judgement, "most": most - len(found), **values}
+        rows = session.execute(text(statement.format(**given)), asked)
+        found += [ExampleLine(**{**row._mapping, "task_type": TaskType(row.task_type)}) for row in rows]
         if len(found) == most:
             break
     return found[::-1] if backwards else found
 
 
-def _stretches(only: TaskType | None, start: Place | None, backwards: bool) -> Iterator[tuple[TaskType, int | None]]:
-    """The task types still to be looked through, in order; the position from which on, where it is not all of one."""
-    types = [only] if only else sorted(TaskType)
+Question = tuple[str, dict[str, Any]]
+
+
+def _walks(wanted: Wanted, start: Place | None, backwards: bool) -> Iterator[Question]:
+    """A question for each task type that is still to be looked through, in their order."""
+    conditions, values = _conditions(wanted)
+    types = [wanted.task_type] if wanted.task_type else sorted(TaskType)
     for task_type in reversed(types) if backwards else types:
+        beyond = f" AND i.position {'<' if backwards else '>'} :position"
         if start is None or (task_type < start.task_type if backwards else task_type > start.task_type):
-            yield task_type, None
+            yield _with(WALK, conditions), {**values, "task_type": task_type}
         elif task_type == start.task_type:
-            yield task_type, start.position
+            yield _with(WALK, conditions + beyond), {**values, "task_type": task_type, "position": start.position}
 
 
-def _conditions(wanted: Wanted, order: str, position: int | None, backwards: bool) -> tuple[str, dict[str, Any]]:
-    parts = {
-        f"{order}.position {'<' if backwards else '>'} :position": position,
-        "e.chosen_voice = :voice": wanted.voice,
-        "(e.instruction ILIKE :pattern OR e.output ILIKE :pattern)": wanted.words and _pattern(wanted.words),
-    }
-    given = {condition: value for condition, value in parts.items() if value is not None}
-    values = {condition.rpartition(":")[2].rstrip(")"): value for condition, value in given.items()}
-    of_state = {Kept.WANTED: ["NOT e.surplus"], Kept.SURPLUS: ["e.surplus"], Kept.RETRACTED: ["e.retracted"]}
-    return "".join(f" AND {each}" for each in [*given, *of_state.get(wanted.kept, [])]), values
+def _sorts(wanted: Wanted, start: Place | None, backwards: bool) -> Iterator[Question]:
+    """One question for all task types, since each would go through all of the run's examples."""
+    conditions, values = _conditions(wanted)
+    if wanted.task_type:
+        conditions += " AND e.task_type = :task_type"
+        values |= {"task_type": wanted.task_type}
+    if start:
+        conditions += f" AND (e.task_type, e.position) {'<' if backwards else '>'} (:of_type, :position)"
+        values |= {"of_type": start.task_type, "position": start.position}
+    yield _with(SORT, conditions), values
+
+
+def _with(statement: str, conditions: str) -> str:
+    return statement.replace("{conditions}", conditions)
+
+
+def _conditions(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    """What an example has to be, wherever it stands."""
+    of_state = {Kept.WANTED: " AND NOT e.surplus", Kept.SURPLUS: " AND e.surplus", Kept.RETRACTED: " AND e.retracted"}
+    conditions, values = of_state.get(wanted.kept, ""), {}
+    if wanted.voice:
+        conditions += " AND e.chosen_voice = :voice"
+        values["voice"] = wanted.voice
+    if wanted.words:
+        conditions += " AND (e.instruction ILIKE :pattern OR e.output ILIKE :pattern)"
+        values["pattern"] = _pattern(wanted.words)
+    return conditions, values
 
 
 def _pattern(words: str) -> str:
