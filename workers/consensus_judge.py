@@ -1,23 +1,25 @@
 """The `consensus` queue: decide between an instance's candidates."""
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.method.consensus import judge
 from shared.method.tasks import TaskType
-from shared.method.terms import Terms
 from shared.queue import names
 from shared.store import gate, records, work
-from shared.store.copying import insert_rows
-from shared.store.judgements import example_row, usable, verdict_row
+from shared.store.copying import insert_records
+from shared.store.judgements import decide, example_row, usable, verdict_row
 from shared.store.loading import RunContext
+from shared.store.new_records import NewVerdict
+from shared.store.records import StoredCandidate
 from shared.store.runs import is_going_on
 from shared.store.session import cause, passes
 from shared.store.states import mark_beyond_targets
-from shared.store.tables.records import Candidate, RecordState, Verdict
+from shared.store.tables.records import RecordState
 from shared.store.work import Claim
 from shared.telemetry.logging import told
 from shared.telemetry.metrics import Operation
@@ -77,14 +79,14 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     with runtime.sessions() as session:
         candidates = records.candidates(session, instance_ids)
         subjects = records.subjects(session, instance_ids)
-    terms = context.job.terms
-    verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
+        retracted = records.retracted_with(session, candidates)
+    verdicts = [_verdict(context, claim, candidates[claim.subject], retracted) for claim in claims]
     with Timed(Operation.JUDGE, len(claims)), runtime.sessions.begin() as session:
         crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
         kept = [(claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True) if claim.id in held]
-        insert_rows(session, [verdict for _, verdict in kept])
+        insert_records(session, [verdict for _, verdict in kept])
         completed = records.completed_types(session, context.run_id)
         examples = [
             example_row(
@@ -96,7 +98,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
             for claim, verdict in kept
             if verdict.state == RecordState.ACCEPTED
         ]
-        insert_rows(session, examples)
+        insert_records(session, examples)
         if not is_going_on(session, context.run_id):
             mark_beyond_targets(session, context.run_id)
         gate.count_each(
@@ -109,8 +111,12 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         tell_verdicts(runtime.traces, context, kept, examples, began, time.time())
 
 
-def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[Candidate]) -> Verdict:
+def _verdict(
+    context: RunContext, claim: Claim, candidates: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]
+) -> NewVerdict:
+    terms = context.job.terms
     if has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)
-    decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+    compared = usable(candidates, retracted)
+    decided = decide(terms, claim.subject, compared, retracted)
     return verdict_row(context.run_id, 0, claim.subject, compared, decided, decided.reason)

@@ -34,6 +34,12 @@ def database_address() -> Iterator[str]:
             yield local_url
 
 
+def database_at_hand() -> bool:
+    """Whether there is a database that need not be started first."""
+    url = settings().database_url
+    return bool(url and url.get_secret_value()) or running() is not None
+
+
 @contextmanager
 def open_engine() -> Iterator[Engine]:
     """The database at that address."""

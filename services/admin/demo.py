@@ -16,10 +16,13 @@ from services.admin.enqueueing import start_run
 from services.admin.planning import plan_job
 from services.admin.runs import follow, tell_end
 from services.local.stack import Stack
-from shared.dataset.export import ExportFormat, export
+from shared.dataset.choosing import Request
+from shared.dataset.export import export
+from shared.dataset.export_record import ExportOptions
 from shared.errors import WorldError
 from shared.job_file import read_job
 from shared.queue.app import make_app
+from shared.store.exports import ExportedRun
 from shared.store.keys import judgement_key
 from shared.store.progress import RunProgress
 from shared.store.session import make_engine, make_sessions
@@ -69,12 +72,13 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
             raise
         tell_end(progress)
         out.print(_table(session, progress))
-        path = export(
-            session, run.id, run.name, ExportFormat.JSONL, folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
+        folder = folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
+        exported = export(
+            session, Request((ExportedRun(run.id, run.name, judgement_key(run.id), 0),), ExportOptions()), folder
         )
         examples = select(Example.id).where(Example.judgement_id == judgement_key(run.id), ~Example.surplus)
         first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
-    out.print(f"\nexported to {path}", markup=False)
+    out.print(f"\nexported to {folder / exported.record.files[0].path}", markup=False)
     out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
 
 

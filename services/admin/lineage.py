@@ -78,7 +78,10 @@ def _graph(graph: Lineage) -> dict[str, object]:
     return {
         "kind": root.kind,
         "id": str(root.id),
-        "nodes": [{"kind": node.kind, "id": str(node.id), **node.attributes} for node in graph.nodes.values()],
+        "nodes": [
+            {"kind": node.kind, "id": str(node.id), **node.attributes, "retracted": node.retracted}
+            for node in graph.nodes.values()
+        ],
         "edges": [
             {
                 "child_kind": graph.nodes[edge.child].kind,

@@ -35,5 +35,7 @@ def _why_none(verdict: Mapping[str, Any], voices: int) -> str:
             return f"No output has the agreement of most of the {voices}."
         case DiscardReason.EMPTY_CHOICE:
             return "The output that was to be chosen is empty."
+        case DiscardReason.RETRACTED:
+            return "What it was to decide on is retracted: nothing was compared."
         case other:
             return str(other).replace("_", " ")

@@ -21,13 +21,21 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises `AddressTakenError`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listening = socket.socket(found[0][0], socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(found[0][4])
-        listening.listen(128)
+        return _listen(found[0][0], found[0][4])
     except (OSError, OverflowError) as error:
         detail = getattr(error, "strerror", None) or error
         raise AddressTakenError(address=Address(host, port), detail=detail) from error
+
+
+def _listen(family: int, where: tuple[object, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(128)
+    except BaseException:
+        listening.close()
+        raise
     return listening
 
 

@@ -1,133 +1,188 @@
-"""Writing a run's examples to a file that trainers read."""
+"""Exports: choosing the rows, keeping the record, filling the folder. Either all of it happens, or nothing."""
 
-import json
-import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import case, literal, or_, select
+from psycopg import errors
+from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from shared.errors import UserError, WorldError
-from shared.method.tasks import TaskType
-from shared.store.judgements import count_wanted
-from shared.store.keys import judgement_key
-from shared.store.tables.records import Example
+from shared.dataset.choosing import Bar, Request, choose, no_bar, require_some
+from shared.dataset.example_files import COLUMNAR, write_examples
+from shared.dataset.export_folder import Folder, check_free
+from shared.dataset.export_record import (
+    ExportedFile,
+    ExportOptions,
+    ExportRecord,
+    Fingerprint,
+    export_key,
+    record_of,
+)
+from shared.dataset.parquet_format import require_pyarrow
+from shared.errors import WorldError
+from shared.store import selection
+from shared.store.exports import ExportedRun, write_export, write_rows
+from shared.store.judgements import Told
+from shared.store.retractions import renew_marks
+from shared.store.session import limit_waits
+from shared.store.tables.exports import Export
 
-ROWS_AT_ONCE = 1000
+LOCK_S = 30
+IDLE_S = 900  # writing a page, or bringing a large file to the disk, may take a while
+
+Part: TypeAlias = Callable[[Session, ExportRecord, Folder, Told], None]
+"""Writes some of an export's files from its record, which knows the files before them, and its rows.
+
+What it writes has to follow from these alone, without a clock: it is compared with what was written the first time.
+"""
+
+PARTS: tuple[Part, ...] = (write_examples,)
 
 
-class ExportFormat(StrEnum):
-    """The formats that examples can be written in."""
-
-    JSONL = "jsonl"
-    ALPACA = "alpaca"
+class ExportDiffersError(WorldError):
+    """Export {id} would not be as it was: {path} is another file than the one recorded. It was {before}, it would be
+    {now}. Nothing was written."""
 
 
-class NothingToExportError(UserError):
-    """Run '{run}' has no examples yet; `ensemble-instruct status {run}` shows how far it is."""
-
-
-class JudgementEmptyError(UserError):
-    """Judgement {number} of run '{run}' kept no example, so there is nothing to export."""
-
-
-class ExportExistsError(UserError):
-    """{path} exists already; name another folder with --out, or remove it."""
-
-
-class ExportFailedError(WorldError):
-    """{path} can't be written: {reason}"""
+class ExportedMeanwhileError(WorldError):
+    """Another command has just written the same export; try again, and it will be made anew from its record."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One example, as it leaves the system; `input` is empty for `output_only`."""
+class Exported:
+    """What an export came to. `again`: its record was there before. `changed`: files that another version of a library
+    wrote otherwise than the first time, with both versions."""
 
-    id: uuid.UUID
-    task_type: TaskType
-    instruction: str
-    input: str
-    output: str
-
-
-def examples_of(session: Session, run_id: uuid.UUID, judgement: int = 0, *, surplus: bool = False) -> Iterator[Row]:
-    """A judgement's examples in their order, with or without surplus, read in pages: memory stays flat."""
-    input_first = case((Example.task_type == TaskType.INPUT_OUTPUT, 0), else_=1)
-    rows = session.execute(
-        select(Example.id, Example.task_type, Example.instruction, Example.input, Example.output)
-        .where(Example.judgement_id == judgement_key(run_id, judgement), or_(~Example.surplus, literal(surplus)))
-        .order_by(input_first, Example.position)
-        .execution_options(yield_per=ROWS_AT_ONCE)
-    )
-    return (Row(row[0], TaskType(row[1]), *row[2:]) for row in rows)
+    record: ExportRecord
+    again: bool = False
+    changed: tuple[str, ...] = ()
 
 
-def _jsonl(rows: Iterable[Row]) -> Iterator[str]:
-    for row in rows:
-        record = {"id": str(row.id), "instruction": row.instruction, "input": row.input, "output": row.output}
-        yield json.dumps(record, ensure_ascii=False) + "\n"
+def export(session: Session, request: Request, out: Path, bar: Bar = no_bar) -> Exported:
+    """Write the examples that are asked for into the folder `out`, and keep a record; commits.
 
-
-def _alpaca(rows: Iterable[Row]) -> Iterator[str]:
-    """One JSON array of instruction, input and output, the form of Stanford Alpaca's data file."""
-    opening = "[\n"
-    for row in rows:
-        record = {"instruction": row.instruction, "input": row.input, "output": row.output}
-        yield opening + json.dumps(record, ensure_ascii=False)
-        opening = ",\n"
-    yield "\n]\n"
-
-
-WRITERS: dict[ExportFormat, tuple[str, Callable[[Iterable[Row]], Iterator[str]]]] = {
-    ExportFormat.JSONL: ("examples.jsonl", _jsonl),
-    ExportFormat.ALPACA: ("alpaca.json", _alpaca),
-}
-
-
-def export(
-    session: Session,
-    run_id: uuid.UUID,
-    run: str,
-    form: ExportFormat,
-    out: Path,
-    *,
-    judgement: int = 0,
-    surplus: bool = False,
-) -> Path:
-    """Write a judgement's examples into the folder `out` and return the file; it appears only when whole.
-
-    `surplus` examples, which came after the target was met, are left out unless asked for.
-    Raises `NothingToExportError`, `JudgementEmptyError`, `ExportExistsError`, `ExportFailedError`.
+    Raises `FolderNotEmptyError`, `FolderInUseError`, `ExportFailedError`, `PyarrowMissingError`, `ExportDiffersError`,
+    `ExportedMeanwhileError`, and what `choose` raises.
     """
-    name, lines = WRITERS[form]
-    path = out / name
-    if os.path.lexists(path):
-        raise ExportExistsError(path=path)
-    if not count_wanted(session, judgement_key(run_id, judgement)):
-        raise JudgementEmptyError(number=judgement, run=run) if judgement else NothingToExportError(run=run)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _write(path, lines(examples_of(session, run_id, judgement, surplus=surplus)))
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ExportFailedError(path=path, reason="something in its path is a file, not a folder") from error
-    except OSError as error:
-        raise ExportFailedError(path=path, reason=error.strerror) from error
-    return path
+    _check(request.options, out)
+    renew_marks(session)
+    _begin(session)
+    choose(session, request, bar)
+    return _written(session, request.runs, request.options, out, bar)
 
 
-def _write(path: Path, lines: Iterator[str]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def export_again(session: Session, earlier: ExportRecord, out: Path, bar: Bar = no_bar) -> Exported:
+    """Write an earlier export's examples anew, those retracted since left out; commits.
+
+    With nothing retracted it is the same export. Raises what `export` raises, but for a condition's errors.
+    """
+    _check(earlier.options, out)
+    renew_marks(session)
+    _begin(session)
+    kept = selection.gather_again(session, earlier.id)
+    selection.leave_out_retracted(session)
+    require_some(session, earlier.runs, earlier.options)
+    same = selection.count_kept(session) == kept
+    options = earlier.options if same else earlier.options.model_copy(update={"as_of": earlier.id})
+    return _written(session, earlier.runs, options, out, bar)
+
+
+def _check(options: ExportOptions, out: Path) -> None:
+    if any(form in COLUMNAR for form in options.formats):
+        require_pyarrow()
+    check_free(out)
+
+
+def _begin(session: Session) -> None:
+    """A transaction in which nothing changes but by us."""
+    session.rollback()
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    limit_waits(session, lock_s=LOCK_S, idle_s=IDLE_S)
+
+
+def _written(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions, out: Path, bar: Bar) -> Exported:
+    record, again = _recorded(session, runs, options)
+    with Folder(out) as folder:
+        with bar("writing", record.rows) as told:
+            for part in PARTS:
+                part(session, replace(record, files=tuple(folder.files)), folder, told)
+        changed = _compare(record, folder.files) if again else []
+        _keep(session, record, folder, again=again)
+    return Exported(record if again else replace(record, files=tuple(folder.files)), again, tuple(changed))
+
+
+def _keep(session: Session, record: ExportRecord, folder: Folder, *, again: bool) -> None:
+    """Folder and record appear together."""
+    if not again:
+        session.get_one(Export, record.id).files = [asdict(file) for file in folder.files]
+        session.flush()
+    folder.publish()
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    finally:
-        with suppress(OSError):  # renamed, or never there
-            partial.unlink()
+        session.commit()
+    except BaseException:
+        folder.withdraw()
+        raise
+
+
+def _recorded(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions) -> tuple[ExportRecord, bool]:
+    """The record of the selection, and whether it was there before."""
+    fingerprint = _fingerprint(session, runs, options)
+    id = export_key(fingerprint)
+    there = session.get(Export, id)
+    if there:
+        return record_of(session, there), True
+    counts = selection.count_left_out(session)
+    export = Export(
+        id=id,
+        fingerprint=fingerprint,
+        options=options.model_dump(mode="json"),
+        rows=selection.count_kept(session),
+        left_out={str(reason): count for reason, count in counts.items()},
+        files=[],
+    )
+    try:
+        write_export(session, export, [run.judgement_id for run in runs])
+        write_rows(session, id, _splitted(session, options))
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, errors.UniqueViolation | errors.SerializationFailure):
+            raise ExportedMeanwhileError from error
+        raise
+    return record_of(session, export), False
+
+
+def _fingerprint(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions) -> str:
+    fingerprint = Fingerprint(options, runs)
+    for page in _splitted(session, options):
+        fingerprint.add(page)
+    for left_out in selection.left_out_pages(session):
+        fingerprint.leave_out(left_out)
+    return fingerprint.digest()
+
+
+def _splitted(session: Session, options: ExportOptions) -> Iterator[Sequence[tuple[uuid.UUID, str | None]]]:
+    """What stays in, in its order, with its splits."""
+    splits = options.splits
+    for page in selection.kept_pages(session):
+        yield [(each.example_id, splits.of(each.root_id) if splits else None) for each in page]
+
+
+def _compare(record: ExportRecord, files: Sequence[ExportedFile]) -> list[str]:
+    """Which files another version of a library wrote otherwise. Raises `ExportDiffersError` if more differs."""
+    before, now = ({each.path: each for each in every} for every in (record.files, files))
+    changed = []
+    for path in sorted(before.keys() | now.keys()):
+        was, is_ = before.get(path), now.get(path)
+        if was == is_:
+            continue
+        if was and is_ and was.rows == is_.rows and was.written_by != is_.written_by:
+            changed.append(f"{path}: by {is_.written_by}, the first time by {was.written_by}")
+            continue
+        raise ExportDiffersError(id=record.id, path=path, before=_told(was), now=_told(is_))
+    return changed
+
+
+def _told(file: ExportedFile | None) -> str:
+    return f"{file.bytes} bytes, sha256 {file.sha256[:12]}…" if file else "not there"

@@ -20,7 +20,8 @@ def prov_json(lineage: Lineage) -> str:
 
 
 def _add(document: ProvDocument, name: QualifiedName, node: Node) -> None:
-    attributes = said(node.kind, node.attributes)
+    retracted = [(f"{PREFIX}:retracted", mark.reason) for mark in node.retracted]
+    attributes = [*said(node.kind, node.attributes), *retracted]
     match element_of(node.kind):
         case Element.ACTIVITY:
             document.activity(name, other_attributes=attributes)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from math import ceil
+from pathlib import Path
 
 import click
 from celery.bin.worker import worker
@@ -191,11 +192,10 @@ def test_the_explorer_listens_where_its_service_leads(rendered: Rendered) -> Non
     assert selects(budget["spec"]["selector"], labels_of(pod_of(rendered.named("Deployment", "explorer"))))
 
 
-def test_commands_are_modules_that_are_there(prod: Rendered) -> None:
+def test_commands_are_there(prod: Rendered) -> None:
     for kind, name in (("Job", "migration"), ("Deployment", "explorer")):
-        command = container_of(prod.named(kind, name))["command"]
-        assert command[:3] == ["python", "-m", "services.admin.main"]
-        asked = subprocess.run([sys.executable, *command[1:], "--help"], capture_output=True, check=False, cwd=ROOT)
+        program, *arguments = container_of(prod.named(kind, name))["command"]
+        asked = subprocess.run([Path(sys.executable).with_name(program), *arguments, "--help"], check=False, cwd=ROOT)
         assert asked.returncode == 0
 
 

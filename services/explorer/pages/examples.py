@@ -13,7 +13,7 @@ from services.explorer.rendering import page
 from services.explorer.routes import shown_at
 from services.explorer.tree import tree_of
 from shared.method.tasks import TaskType
-from shared.store.views.examples import ExampleLine, Kept, Place, Wanted, count, knows_retractions
+from shared.store.views.examples import ExampleLine, Kept, Place, Wanted, count
 from shared.store.views.examples import page as page_of
 from shared.store.views.instances import outputs_for, sums_of_scores, verdicts_on
 from shared.store.views.lineage import near_lineage
@@ -44,7 +44,6 @@ def examples(request: Request, name: str) -> Response:
         counted = count(session, wanted)
         before, after = asking.place(params, "before"), asking.place(params, "after")
         found = page_of(session, wanted, counted, before or after, EXAMPLES_ON_A_PAGE + 1, backwards=before is not None)
-        retractions = knows_retractions(session)
     return page(
         "examples.html",
         run=run,
@@ -53,7 +52,7 @@ def examples(request: Request, name: str) -> Response:
         wanted=wanted,
         counted=counted,
         shown=_shown(found, backwards=before is not None, at_start=after is None),
-        kinds=[kept for kept in Kept if retractions or kept is not Kept.RETRACTED],
+        kinds=list(Kept),
         types=list(TaskType),
     )
 
@@ -98,5 +97,6 @@ def example(request: Request, id: str) -> Response:
         verdicts=verdicts,
         sums=sums_of_scores(verdict),
         why=why(verdict),
+        marks=lineage.nodes[key].retracted,
         tree=tree_of(lineage),
     )

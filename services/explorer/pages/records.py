@@ -72,6 +72,7 @@ def one_record(request: Request, kind: str, id: str) -> Response:
         similar=similar,
         voices=voices,
         why=why(found.values) if kind == "verdict" else None,
+        marks=lineage.nodes[key].retracted,
         tree=tree_of(lineage),
         offspring=made,
         most_counted=MOST_COUNTED,

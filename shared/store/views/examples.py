@@ -61,7 +61,7 @@ class ExampleLine:
     voice: str
     exact_match: bool
     surplus: bool
-    retracted: bool = False
+    retracted: bool
 
     @property
     def place(self) -> Place:
@@ -71,7 +71,7 @@ class ExampleLine:
 
 COLUMNS = f"""
   e.id, e.task_type, e.position, left(e.instruction, {LONGEST}) AS instruction, left(e.input, {LONGEST}) AS input,
-  left(e.output, {LONGEST}) AS output, e.chosen_voice AS voice, e.exact_match, e.surplus
+  left(e.output, {LONGEST}) AS output, e.chosen_voice AS voice, e.exact_match, e.surplus, e.retracted
 """
 WALK = """
 SELECT {columns} FROM lineage.instructions i CROSS JOIN LATERAL (
@@ -89,11 +89,6 @@ SELECT {columns} FROM lineage.examples e WHERE e.id = ANY (ARRAY(
 ))
 ORDER BY e.task_type {direction}, e.position {direction}
 """
-
-
-def knows_retractions(session: Session) -> bool:
-    """Whether the database's examples say if they are retracted; older ones don't."""
-    return "retracted" in session.execute(text("SELECT * FROM lineage.examples LIMIT 0")).keys()  # noqa: SIM118
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +127,14 @@ def page(
     session: Session, wanted: Wanted, counted: Counted, start: Place | None, most: int, *, backwards: bool = False
 ) -> list[ExampleLine]:
     """The next examples after `start`, or the last ones before it; always in the run's order."""
-    retractions = knows_retractions(session)
-    if counted.fit == 0 or (wanted.kept is Kept.RETRACTED and not retractions):
+    if counted.fit == 0:
         return []
     walks = not counted.is_rare and wanted.kept is not Kept.SURPLUS  # which stand together, at the end
-    given = {
-        "columns": f"{COLUMNS}, e.retracted" if retractions else COLUMNS,
-        "direction": "DESC" if backwards else "",
-    }
+    direction = "DESC" if backwards else ""
     found: list[ExampleLine] = []
     for statement, values in (_walks if walks else _sorts)(wanted, start, backwards):
         asked = {"run": wanted.run_id, "judgement": wanted.judgement, "most": most - len(found), **values}
-        rows = session.execute(text(statement.format(**given)), asked)
+        rows = session.execute(text(statement.format(columns=COLUMNS, direction=direction)), asked)
         found += [ExampleLine(**{**row._mapping, "task_type": TaskType(row.task_type)}) for row in rows]
         if len(found) == most:
             break

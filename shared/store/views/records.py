@@ -2,8 +2,8 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import text
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.errors import UserError
 from shared.store.lineage import Node
+from shared.store.marks import Mark
 
 VIEWS = {
     "example": "lineage.examples",
@@ -71,10 +72,29 @@ def nodes(session: Session, records: Iterable[tuple[str, uuid.UUID]]) -> dict[uu
     by_kind: dict[str, list[uuid.UUID]] = defaultdict(list)
     for kind, id in records:
         by_kind[kind].append(id)
-    found = {id: Node(kind, id, {}) for kind, ids in by_kind.items() for id in ids}
+    marks = marks_of(session, [id for ids in by_kind.values() for id in ids])
+    found = {id: Node(kind, id, {}, marks.get(id, ())) for kind, ids in by_kind.items() for id in ids}
     for kind, ids in by_kind.items():
         if kind in VIEWS:
             statement = text(f"SELECT id, {SUMMARIES[kind]} FROM {VIEWS[kind]} WHERE id = ANY(:ids)")  # noqa: S608
             for row in session.execute(statement, {"ids": ids}).mappings():
-                found[row["id"]] = Node(kind, row["id"], {name: row[name] for name in row if name != "id"})
+                attributes = {name: row[name] for name in row if name != "id"}
+                found[row["id"]] = replace(found[row["id"]], attributes=attributes)
+    return found
+
+
+def marks_of(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Mark, ...]]:
+    """Those of these records that are retracted, with every reason."""
+    rows = session.execute(
+        text(
+            """
+            SELECT record_id, retraction, reason FROM lineage.retracted_records
+            WHERE record_id = ANY(:ids) AND NOT undone ORDER BY retraction
+            """
+        ),
+        {"ids": ids},
+    )
+    found: dict[uuid.UUID, tuple[Mark, ...]] = defaultdict(tuple)
+    for record_id, retraction, reason in rows:
+        found[record_id] += (Mark(retraction, reason),)
     return found

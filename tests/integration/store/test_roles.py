@@ -10,9 +10,13 @@ from psycopg import errors, sql
 from sqlalchemy import Engine, make_url
 
 from services.local.postgres import Postgres
+from shared.store.retractions import retract
 from shared.store.roles import MayNotCreateUsersError, Role, UserIsMoreError, WeakPasswordError, create_login
-from shared.store.session import make_engine
+from shared.store.roots import find_roots
+from shared.store.session import Sessions, make_engine
+from shared.store.tables.retractions import RootKind
 from tests.integration.admin.command_line import CommandLine
+from tests.integration.store.planted import plant_run
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of logins that live as long as a test
 Login = Callable[[Role], str]
@@ -61,6 +65,10 @@ def refused(url: str, statement: LiteralString) -> bool:
         "UPDATE generations SET prompt = ''",
         "UPDATE examples SET output = ''",
         "UPDATE runs SET job = '{}'",
+        "INSERT INTO retracted_records VALUES (gen_random_uuid(), 1, 'example', 1)",
+        "UPDATE retractions SET undone_at = now(), undone_by = ''",
+        "CREATE TEMP TABLE servers (id uuid, model_id uuid); CREATE TRIGGER mine AFTER INSERT ON pg_temp.servers"
+        " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_made('server', 'ARRAY[c.id]')",
         "INSERT INTO runs (id, name, job, fingerprint) VALUES (gen_random_uuid(), 'more', '{}', '')",
         "DROP VIEW lineage.examples",
         "CREATE ROLE more",
@@ -111,6 +119,22 @@ def test_workers_and_operators_read_every_table(engine: Engine, login: Login) ->
             " AND (relname = 'alembic_version' OR has_table_privilege('ensemble_operator', oid, 'INSERT')))"
         )
         assert rows.scalars().all() == []
+
+
+def test_what_a_worker_adds_is_marked_though_it_may_not_mark(
+    sessions: Sessions, login: Login, database_url: str
+) -> None:
+    plant_run(sessions)
+    with sessions() as session:
+        roots = find_roots(session, RootKind.MODEL, "base")
+        retract(session, roots, "base", "it is wrong", "a test")
+    with psycopg.connect(login(Role.WORKER), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO servers (id, model_id, endpoint) VALUES (gen_random_uuid(), %s, 'http://127.0.0.1:1')",
+            [roots[0].id],
+        )
+        marked = "SELECT kind, distance FROM retracted_records ORDER BY distance"
+        assert connection.execute(marked).fetchall() == [("model", 0), ("server", 1)]
 
 
 def test_a_login_gets_another_password(engine: Engine, login: Login, database_url: str) -> None:

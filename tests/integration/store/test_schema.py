@@ -24,18 +24,10 @@ from shared.store.session import (
 from shared.store.tables import Base
 
 VIEWS = [
-    *("candidates", "edges", "examples", "funnel", "generations", "instances", "instructions", "judgements", "models"),
-    *(
-        "prompt_templates",
-        "rejections",
-        "runs",
-        "seed_influence",
-        "seed_tasks",
-        "servers",
-        "usage",
-        "verdicts",
-        "yields",
-    ),
+    *("candidates", "edges", "examples", "export_exclusions", "export_rows", "exports"),
+    *("funnel", "generations", "instances", "instructions", "judgements", "models"),
+    *("prompt_templates", "rejections", "retracted_records", "retractions", "runs", "seed_influence", "seed_tasks"),
+    *("servers", "usage", "verdicts", "yields"),
 ]
 
 

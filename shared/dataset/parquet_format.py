@@ -1,0 +1,92 @@
+"""Examples as Parquet: columns, compressed, in groups of rows that are read apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.dataset.export_folder import Folder, told
+from shared.dataset.export_record import Column, ExportFormat
+from shared.dataset.text_formats import column
+from shared.errors import UserError
+from shared.store.exports import Row
+
+ROWS_OF_A_GROUP = 5_000
+BYTES_OF_A_GROUP = 8 << 20  # of text; a group is held in memory while it is filled
+LEVEL = 3
+
+
+class PyarrowMissingError(UserError):
+    """The formats parquet and hf need pyarrow: pip install 'ensemble-instruct[dataset]' (or pip install pyarrow)."""
+
+
+def require_pyarrow() -> Any:
+    """The library, which is not among those that every machine has. Raises `PyarrowMissingError`."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise PyarrowMissingError from error
+    return pyarrow
+
+
+class ParquetFile:
+    """A file of examples with all their columns, written a page at a time."""
+
+    def __init__(self, folder: Folder, path: str, form: ExportFormat, split: str | None) -> None:
+        self._arrow = require_pyarrow()
+        self._folder, self._path, self._form, self._split = folder, path, form, split
+        self._file = folder.create(path)
+        self._schema = _schema(self._arrow)
+        self._writer = self._arrow.parquet.ParquetWriter(
+            self._file, self._schema, compression="zstd", compression_level=LEVEL
+        )
+        self._group: list[Row] = []
+        self._bytes = self._rows = 0
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append some examples. Raises `ExportFailedError`."""
+        for row in rows:
+            self._group.append(row)
+            self._bytes += len(row.instruction) + len(row.input) + len(row.output)
+            if len(self._group) >= ROWS_OF_A_GROUP or self._bytes >= BYTES_OF_A_GROUP:
+                self._write_group()
+
+    def complete(self) -> None:
+        """End it. Raises `ExportFailedError`."""
+        if self._group:
+            self._write_group()
+        with told(self._folder.out / self._path):
+            self._writer.close()
+        version = f"pyarrow {self._arrow.__version__}"
+        self._folder.add(
+            self._path, self._file, rows=self._rows, format=self._form, split=self._split, written_by=version
+        )
+
+    def _write_group(self) -> None:
+        columns = [
+            self._arrow.array([_value(row, field.name) for row in self._group], field.type) for field in self._schema
+        ]
+        with told(self._folder.out / self._path):
+            self._writer.write_batch(self._arrow.record_batch(columns, schema=self._schema))
+        self._rows += len(self._group)
+        self._group, self._bytes = [], 0
+
+
+def _schema(arrow: Any) -> Any:
+    texts = [(name, arrow.string()) for name in ("id", "instruction", "input", "output")]
+    types = {
+        Column.TASK_TYPE: arrow.string(),
+        Column.RUN: arrow.string(),
+        Column.MODELS: arrow.list_(arrow.string()),
+        Column.AGREEMENT: arrow.float64(),
+    }
+    return arrow.schema([*texts, *((str(name), types[name]) for name in Column)])
+
+
+def _value(row: Row, name: str) -> Any:
+    match name:
+        case "id":
+            return str(row.id)
+        case "instruction" | "input" | "output":
+            return getattr(row, name)
+        case _:
+            return column(row, Column(name))

@@ -1,0 +1,105 @@
+"""Which models examples came from, over their whole ancestry, for many at once.
+
+It is what `lineage.ancestors` finds of models for each of them: whoever wrote the instruction, the input or an output
+that was compared, and whoever wrote an instruction that was shown to one of those, and so on. A run shows none but its
+own instructions.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.store.tables.exports import LeftOut
+
+# Instructions with the models that they came from. A run's are mostly of one model, and then a step adds nothing.
+_HERITAGE = """
+    CREATE TEMPORARY TABLE heritage ON COMMIT DROP AS
+    WITH RECURSIVE proposed AS MATERIALIZED (
+      SELECT i.id, g.model_id, g.instruction_ids FROM instructions i JOIN generations g ON g.id = i.generation_id
+      WHERE i.run_id = ANY (:runs) AND i.state = 'accepted'
+    ), shown AS MATERIALIZED (
+      SELECT p.id, d.id AS shown_id FROM proposed p CROSS JOIN LATERAL unnest(p.instruction_ids) AS d (id)
+    ), came_from (instruction_id, model_id) AS (
+      SELECT id, model_id FROM proposed
+      UNION SELECT s.id, c.model_id FROM came_from c JOIN shown s ON s.shown_id = c.instruction_id
+    )
+    SELECT instruction_id, model_id FROM came_from
+"""
+_AUTHORS = """
+    SELECT chosen.example_id, h.model_id FROM chosen JOIN examples e ON e.id = chosen.example_id
+    JOIN instances n ON n.id = e.instance_id JOIN heritage h ON h.instruction_id = n.instruction_id
+    UNION SELECT made.example_id, g.model_id FROM made JOIN generations g ON g.id = made.generation_id
+    UNION SELECT made.example_id, h.model_id FROM made JOIN generations g ON g.id = made.generation_id
+    CROSS JOIN LATERAL unnest(g.instruction_ids) AS d (id) JOIN heritage h ON h.instruction_id = d.id
+"""
+_MADE = """
+    made AS MATERIALIZED (
+      SELECT chosen.example_id, n.generation_id FROM chosen JOIN examples e ON e.id = chosen.example_id
+      JOIN instances n ON n.id = e.instance_id WHERE n.generation_id IS NOT NULL
+      UNION SELECT chosen.example_id, c.generation_id FROM chosen JOIN examples e ON e.id = chosen.example_id
+      JOIN verdicts v ON v.id = e.verdict_id CROSS JOIN LATERAL unnest(v.candidate_ids) AS u (id)
+      JOIN candidates c ON c.id = u.id WHERE c.generation_id IS NOT NULL
+    )
+"""
+
+
+class DeclaredModel(NamedTuple):
+    """A model by its name in the job, how its server knows it, and the licence that the job declares."""
+
+    id: uuid.UUID
+    run: str
+    name: str
+    served_model: str | None
+    licence: str | None
+
+
+def declared_models(session: Session, run_ids: Collection[uuid.UUID]) -> list[DeclaredModel]:
+    """The models of these runs."""
+    rows = session.execute(
+        text(
+            "SELECT m.id, r.name, m.name, m.served_model, m.licence FROM models m JOIN runs r ON r.id = m.run_id "
+            "WHERE m.run_id = ANY (:runs) ORDER BY r.name, m.name"
+        ),
+        {"runs": list(run_ids)},
+    )
+    return [DeclaredModel(*row) for row in rows]
+
+
+def trace(session: Session, run_ids: Collection[uuid.UUID]) -> None:
+    """Find out, once in a transaction, which models the instructions of these runs came from."""
+    if not session.scalar(text("SELECT to_regclass('pg_temp.heritage')")):
+        session.execute(text(_HERITAGE), {"runs": list(run_ids)})
+        session.execute(text("CREATE INDEX ON heritage (instruction_id)"))
+        session.execute(text("ANALYZE heritage"))
+
+
+def authors_of(session: Session, example_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[uuid.UUID]]:
+    """The models that each of these examples came from, of runs that were traced."""
+    source = "unnest(CAST(:examples AS uuid[])) AS s (example_id)"
+    authors: dict[uuid.UUID, set[uuid.UUID]] = {id: set() for id in example_ids}
+    for example_id, model_id in session.execute(text(_authors(source)), {"examples": list(example_ids)}):
+        authors[example_id].add(model_id)
+    return authors
+
+
+def leave_out_unlicensed(session: Session, models: Collection[uuid.UUID]) -> None:
+    """Leave out of the selection whatever came from one of these models, of runs that were traced."""
+    authors = _authors("selection AS s", "s.reason IS NULL")
+    session.execute(
+        text(
+            f"""
+            UPDATE selection SET reason = :reason WHERE reason IS NULL AND example_id IN (
+              SELECT authors.example_id FROM ({authors}) authors WHERE authors.model_id = ANY (:models)
+            )
+            """  # noqa: S608 - our names
+        ),
+        {"reason": LeftOut.LICENCE, "models": list(models)},
+    )
+
+
+def _authors(source: str, condition: str = "true") -> str:
+    chosen = f"chosen AS MATERIALIZED (SELECT s.example_id FROM {source} WHERE {condition})"  # noqa: S608 - our names
+    return f"WITH {chosen}, {_MADE} {_AUTHORS}"
