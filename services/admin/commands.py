@@ -19,6 +19,7 @@ MODULES = {
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     "export": "exporting",
     **dict.fromkeys(("exports", "diff"), "exports"),
+    "import": "importing",
     "db": "data",
     "k8s": "kubernetes",
     "lineage": "lineage",
