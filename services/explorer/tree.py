@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from shared.store.lineage import Edge, Lineage, Node
 from shared.store.views.lineage import SHOWN
 
-ORDER = ("made_from", "decided_by", "output_from", "compared", "carries_out", "answers", "written_by")
-REPEATED_FREELY = ("model", "prompt_template", "server")  # a line each, wherever they stand
+ORDER = ("made_from", "decided_by", "output_from", "compared", "carries_out", "answers", "written_by", "imported_from")
+REPEATED_FREELY = ("model", "prompt_template", "server", "origin_file")  # a line each, wherever they stand
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Any record of the lineage by its kind and id, or found by the beginning of its id."""
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,17 +28,20 @@ REFERENCES = {
     "candidate_id": "candidate",
     "candidate_ids": "candidate",
     "choice_id": "candidate",
+    "file_id": "origin_file",
     "generation_id": "generation",
     "instance_id": "instance",
     "instruction_id": "instruction",
     "instruction_ids": "instruction",
     "model_id": "model",
+    "origin_id": "origin",
     "seed_task_ids": "seed_task",
     "verdict_id": "verdict",
 }
-TEXTS = ("text", "instruction", "input", "output", "prompt", "response", "detail", "source")
+TEXTS = ("text", "instruction", "input", "output", "prompt", "response", "detail", "record")
+TEMPLATE = "source"  # a text of a prompt template; of an imported file it is a word on where it is from
 # Columns that have a place of their own on the page, and those that the tree tells better.
-ELSEWHERE = {"run", "run_id", "scores", "most_similar", "instances", "seed_task_ids", "instruction_ids", *TEXTS}
+ELSEWHERE = {"run", "run_id", "file", "scores", "most_similar", "instances", "seed_task_ids", "instruction_ids", *TEXTS}
 
 
 @shown_at(router, "/records")
@@ -60,14 +64,15 @@ def one_record(request: Request, kind: str, id: str) -> Response:
         lineage = near_lineage(session, kind, key)
         similar = _similar(session, found.values.get("most_similar"))
         voices = _voices(session, found.values.get("candidate_ids"))
+    texts = _texts(found)
     return page(
         "record.html",
         kind=kind,
         id=key,
         name=_name(found),
         values=found.values,
-        texts={name: found.values[name] for name in TEXTS if found.values.get(name)},
-        facts={name: value for name, value in found.values.items() if name not in ELSEWHERE},
+        texts=texts,
+        facts={name: value for name, value in found.values.items() if name not in ELSEWHERE | texts.keys()},
         references=REFERENCES,
         similar=similar,
         voices=voices,
@@ -79,6 +84,16 @@ def one_record(request: Request, kind: str, id: str) -> Response:
     )
 
 
+def _texts(found: Record) -> dict[str, str]:
+    """What is long, by its column; JSON is written as people read it."""
+    names = (*TEXTS, TEMPLATE) if found.kind == "prompt_template" else TEXTS
+    given = {name: found.values[name] for name in names if found.values.get(name)}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        for name, value in given.items()
+    }
+
+
 def _name(found: Record) -> str | None:
     """What a person calls it, if it has a name."""
     match found.kind:
@@ -88,6 +103,10 @@ def _name(found: Record) -> str | None:
             return f"{found.values['template']} v{found.values['template_version']}"
         case "seed_task":
             return str(found.values["source_id"])
+        case "origin":
+            return f"{found.values['file']}, line {found.values['line']}"
+        case "origin_file":
+            return str(found.values["file"])
         case _:
             return None
 

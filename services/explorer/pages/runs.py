@@ -12,6 +12,7 @@ from services.explorer.reading import reading
 from services.explorer.rendering import page
 from services.explorer.routes import shown_at
 from shared.store.views import totals
+from shared.store.views.origins import files_of
 from shared.store.views.runs import (
     Began,
     JudgementView,
@@ -59,6 +60,7 @@ def one_run(request: Request, name: str) -> Response:
         steps = totals.funnel(session, run.id, number)
         used = totals.usage(session, run.id)
         faults = totals.faults(session, run.id)
+        files = files_of(session, run.id)
         seeds = totals.most_influential(session, run.id, number, SEEDS_SHOWN)
     follows = run.goes_on and "follow" in request.query_params
     return page(
@@ -70,6 +72,7 @@ def one_run(request: Request, name: str) -> Response:
         reasons=reasons(steps),
         usage=used,
         faults=faults,
+        files=files,
         seeds=seeds,
         follows=follows,
         refresh=REFRESH_S if follows else None,

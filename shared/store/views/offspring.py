@@ -65,6 +65,10 @@ WAYS: dict[str, Sequence[tuple[str, str, str]]] = {
         ("is served by", "server", _edge("server", "serves", "model")),
         ("was asked in", "generation", _edge("generation", "asked", "model")),
     ],
+    "origin": [
+        ("holds", child, _edge(child, "imported_from", "origin")) for child in ("instruction", "instance", "candidate")
+    ],
+    "origin_file": [("holds", "origin", _edge("origin", "stands_in", "origin_file"))],
 }
 
 

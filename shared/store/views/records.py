@@ -24,6 +24,8 @@ VIEWS = {
     "prompt_template": "lineage.prompt_templates",
     "server": "lineage.servers",
     "model": "lineage.models",
+    "origin": "lineage.origins",
+    "origin_file": "lineage.origin_files",
 }
 # What a node says of itself, by the names that shared.store.lineage gives it.
 SUMMARIES = {
@@ -37,6 +39,8 @@ SUMMARIES = {
     "prompt_template": "template AS name, template_version AS version, sha256",
     "server": "endpoint, served_model, model_revision, server_version",
     "model": "model AS name, protocol, served_model",
+    "origin": "file, line, record",
+    "origin_file": "file AS name, sha256, source, licence",
 }
 
 

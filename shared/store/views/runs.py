@@ -46,6 +46,12 @@ class RunView:
         return self.state in GOING_ON
 
     @property
+    def files(self) -> Sequence[str]:
+        """What it was imported from; nothing if its models made it."""
+        imported = self.job.get("imported") or {}
+        return [each["name"] for each in imported.get("files", ())]
+
+    @property
     def targets(self) -> Mapping[str, int]:
         """How many examples its job asks for, by task type in their order."""
         return dict(sorted((self.job.get("targets") or {}).items()))

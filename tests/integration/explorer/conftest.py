@@ -1,20 +1,26 @@
 """A run that has ended, was decided anew, and holds odd texts; one that goes on; and the pages that show them."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from zlib import crc32
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import Engine, make_url
+from sqlalchemy.orm import Session
 
 from services.explorer.app import application
 from services.explorer.reading import reading_engine
 from services.local.postgres import Postgres
 from services.local.valkey import Valkey
+from shared.dataset.imported_files import look_through
+from shared.dataset.importing import Source, bring_in, import_job
 from shared.dataset.rejudging import rejudge
+from shared.job import OWN_VOICE, ConsensusStage
 from shared.lm.fake import FakeServer
 from shared.lm.fake_faults import FakeFault
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
@@ -53,8 +59,11 @@ class Shown:
 
 
 @pytest.fixture(scope="package")
-def shown(postgres: Postgres, valkey: Valkey) -> Iterator[Shown]:
-    """`small-1` has ended, and has a judgement by majority; `later-1` has just begun. For tests that only look."""
+def shown(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """`small-1` has ended, and has a judgement by majority; `later-1` has just begun; `elsewhere` was imported.
+
+    For tests that only look.
+    """
     name = f"shown_{uuid.uuid4().hex}"
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
@@ -65,6 +74,7 @@ def shown(postgres: Postgres, valkey: Valkey) -> Iterator[Shown]:
             with runtime.sessions.begin() as session:
                 own = terms_of(find_judgement(session, run.id, run.name, 0))
                 rejudge(session, run.id, 1, replace(own, rule=Rule.MAJORITY))
+                _import_two_files(session, tmp_path_factory.mktemp("imported"))
         odd = _plant_odd_texts(url)
         engine = make_engine(url)
         create_login(engine, name, Role.READER, PASSWORD)
@@ -79,12 +89,27 @@ def as_login(url: str, name: str) -> str:
     return make_url(url).set(username=name, password=PASSWORD).render_as_string(hide_password=False)
 
 
+def _import_two_files(session: Session, folder: Path) -> None:
+    """A run whose records were made elsewhere, with odd texts in all that can be said of them."""
+    records = [
+        {"instruction": "Sort the words.", "input": "b a", "output": MARKUP, "note": MARKUP},
+        {"instruction": "Tell a joke.", "output": "No."},
+    ]
+    sources = []
+    for name, voice in (("<b>mine.jsonl", OWN_VOICE), ("theirs.jsonl", "theirs")):
+        path = folder / name
+        path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        sources.append(Source(path, look_through(path), voice, MARKUP, "mit"))
+    bring_in(session, import_job("elsewhere", sources, ConsensusStage()), sources)
+
+
 def _plant_odd_texts(url: str) -> dict[str, uuid.UUID]:
     """Texts that LMs might write, in place of what they did write."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         rows = connection.execute(
-            "SELECT id, candidate_id, instruction_id FROM lineage.examples WHERE judgement = 0 ORDER BY position, id"
+            "SELECT id, candidate_id, instruction_id FROM lineage.examples WHERE run = 'small-1' AND judgement = 0"
+            " ORDER BY position, id"
         ).fetchall()
         odd: dict[str, uuid.UUID] = {}
         for (id, candidate, instruction), (what, content) in zip(

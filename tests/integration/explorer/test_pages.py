@@ -1,5 +1,7 @@
 """What the pages tell is what the schema `lineage` holds."""
 
+import html
+import json
 import re
 from typing import Any
 
@@ -63,6 +65,27 @@ def test_a_runs_page_counts_what_the_totals_count(site: Site, shown: Shown) -> N
     )
     for model, stage, calls, failed, seconds, read, written in usage:
         assert f"{model} {stage} {calls} {failed} {seconds:.2f} {read:,} {written:,}" in page.text
+
+
+def test_an_imported_run_leads_to_its_files_and_they_to_its_records(site: Site, shown: Shown) -> None:
+    assert re.search(r"elsewhere completed .* <b>mine\.jsonl, theirs\.jsonl", site.get("/").text)
+    page = site.get("/runs/elsewhere")
+    markup = " ".join(MARKUP.split())
+    assert f"<b>mine.jsonl instance 2 {markup} mit theirs.jsonl theirs 2 {markup} mit" in page.text
+    ((file, origin),) = shown.rows("SELECT file_id, id FROM lineage.origins WHERE line = 1 AND file <> 'theirs.jsonl'")
+    assert leads(page, '<span class="line" dir="auto">&lt;b&gt;mine.jsonl</span>') == f"/records/origin_file/{file}"
+    assert f"/records/origin/{origin}" in site.get(f"/records/origin_file/{file}").links("/")
+    record = site.get(f"/records/origin/{origin}")
+    assert json.dumps(MARKUP) in html.unescape(record.body)
+    assert "It holds 1 instruction " in record.text
+
+
+def test_an_imported_examples_tree_reaches_the_line_it_stood_in(site: Site, shown: Shown) -> None:
+    ((id,),) = shown.rows("SELECT id FROM lineage.examples WHERE run = 'elsewhere' AND task_type = 'input_output'")
+    page = site.get(f"/examples/{id}")
+    assert "imported from origin" in page.text
+    assert "line 1 of <b>mine.jsonl: Sort the words." in page.text
+    assert page.all("script", "b") == []
 
 
 def test_a_run_that_goes_on_can_be_followed(site: Site) -> None:
@@ -231,8 +254,8 @@ def test_an_id_or_its_beginning_leads_to_its_record(site: Site, shown: Shown) ->
 def test_what_was_left_out_is_listed_by_reason(site: Site, shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejections, "ON_A_PAGE", 1)
     by_reason = shown.rows(
-        "SELECT judgement, kind, reason, array_agg(id::text ORDER BY id) FROM lineage.rejections"
-        " GROUP BY judgement, kind, reason"
+        "SELECT judgement, kind, l.reason, array_agg(l.id::text ORDER BY l.id) FROM lineage.rejections l"
+        " JOIN lineage.runs r ON r.id = run_id WHERE run = 'small-1' GROUP BY judgement, kind, l.reason"
     )
     assert {kind for _, kind, *_ in by_reason} == {"instruction", "instance", "candidate", "verdict"}
     for judgement, kind, reason, left_out in by_reason:
