@@ -62,6 +62,19 @@ def test_each_page_has_landmarks_one_heading_and_a_title_of_its_own(pages: Crawl
         assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+def test_parts_of_a_page_are_told_apart_by_their_names(pages: Crawled) -> None:
+    for page in pages.values():
+        parts = page.all("section", "nav", "form")
+        names = [each.get("aria-labelledby") or each.get("aria-label") or each["role"] for each in parts]
+        assert len(set(names)) == len(names)
+
+
+def test_what_unfolds_holds_nothing_else_to_press(pages: Crawled) -> None:
+    for page in pages.values():
+        assert not [data for inside, data in page.texts if "summary" in inside and {"a", "button"} & set(inside)]
+        assert page.within("summary") or not page.all("summary")
+
+
 def test_tables_fields_and_pictures_are_named(pages: Crawled) -> None:
     for page in pages.values():
         assert len(page.all("caption")) == len(page.all("table"))
@@ -84,5 +97,5 @@ def test_what_can_scroll_can_be_reached_by_the_keyboard(pages: Crawled) -> None:
         for each in page.all("div"):
             if each.get("class") == "scroll":
                 assert each["tabindex"] == "0"
-                assert each["role"] == "region"
+                assert each["role"] == "group"
                 assert each.keys() & {"aria-label", "aria-labelledby"}

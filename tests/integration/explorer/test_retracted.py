@@ -74,5 +74,5 @@ def test_all_that_came_of_what_is_retracted_says_why(site: Site, changed: Shown)
 
 
 def test_the_tree_marks_what_is_retracted_above_an_example(site: Site, changed: Shown) -> None:
-    tree = site.get(f"/examples/{changed.odd['long']}").within("summary")
+    tree = site.get(f"/examples/{changed.odd['long']}").within("ul")
     assert tree.count(" retracted") >= 4  # the example, its verdict, the outputs, the instruction
