@@ -66,6 +66,6 @@ def of_database(error: SQLAlchemyError) -> Failure:
         return Failure(
             503,
             "The database does not answer",
-            f"Postgres is away: {cause(error)}. This page comes back by itself when the database does.",
+            f"Postgres is away: {cause(error)}. Load this page again when it is back.",
         )
     return UNFORESEEN
