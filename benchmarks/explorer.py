@@ -32,6 +32,7 @@ PAGES = {
     "… with words that all have": f"{EXAMPLES}?q=matters",
     "… with words that one has": f"{EXAMPLES}?q=number+299991",
     "… with words that none has": f"{EXAMPLES}?q=nothing+of+this",
+    "… retracted": f"{EXAMPLES}?kept=retracted",
     "its rejections": f"{RUN}/rejections",
     "… instructions": f"{RUN}/rejections?kind=instruction&reason=not_novel",
     "… instances": f"{RUN}/rejections?kind=instance&reason=empty_input",
@@ -66,11 +67,11 @@ def show(site: Site, name: str, path: str) -> Shown:
 def records(site: Site) -> dict[str, str]:
     """A record of each kind, all of them in the lineage of the last example."""
     listed = re.findall(r"/examples/[0-9a-f-]{36}", site.get(PAGES["… the last, backwards"]).body)
-    found = {"an example": listed[-1]}
+    found = {"example": listed[-1]}
     for kind in VIEWS.keys() - {"example", "origin", "origin_file"}:  # nothing there was imported
         first = re.search(rf"/records/{kind}/[0-9a-f-]{{36}}", site.get(listed[-1]).body)
         assert first
-        found[f"a {kind.replace('_', ' ')}"] = first[0]
+        found[kind.replace("_", " ")] = first[0]
     return dict(sorted(found.items()))
 
 

@@ -1,13 +1,16 @@
-"""The explorer's connections: they can only read, and no question takes longer than a few seconds."""
+"""The explorer's connections: they read what a reader may, and no question takes longer than a few seconds."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from fastapi import Request
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.explorer.asking import refuse_nulls
+from shared.store.roles import Role
 from shared.store.session import Sessions, make_engine
 
 LONGEST_S = 5
@@ -19,9 +22,23 @@ SETTINGS = {
 }
 
 
+# A login that may do more gives that up. One that may not become a reader stays what it is, and is told what it lacks.
+AS_READER = """
+SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = %s AND pg_has_role(oid, 'MEMBER')
+"""
+
+
 def reading_engine(url: str) -> Engine:
     """Connections to the database at `url`. Raises `DatabaseAddressError`."""
-    return make_engine(url, settings=SETTINGS)
+    engine = make_engine(url, settings=SETTINGS)
+    event.listen(engine, "connect", _become_reader)
+    return engine
+
+
+def _become_reader(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(AS_READER, [Role.READER.group])
+    connection.commit()
 
 
 @contextmanager

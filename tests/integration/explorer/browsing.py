@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,15 +86,19 @@ class Site:
         finally:
             connection.close()
 
-    def crawl(self, start: str = "/") -> dict[str, Page]:
-        """Every page that can be reached from one, by its address."""
+    def crawl(self, start: str = "/", most: int = 12) -> dict[str, Page]:
+        """Every page that can be reached from one, by its address; of a kind of record so many at most."""
         found: dict[str, Page] = {}
         waiting = [start]
+        seen: Counter[str] = Counter()
         while waiting:
             address = waiting.pop()
-            if address not in found:
-                found[address] = self.get(address)
-                waiting += sorted(found[address].links(address))
+            kind = address.rpartition("/")[0]
+            if address in found or (kind.startswith("/records/") and seen[kind] == most):
+                continue
+            found[address] = self.get(address)
+            seen[kind] += 1
+            waiting += sorted(found[address].links(address))
         return found
 
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import text
-from sqlalchemy.exc import InternalError
+from sqlalchemy.exc import DBAPIError
 
 from services.explorer import reading
 from services.explorer.app import application
@@ -85,10 +85,19 @@ def test_a_head_is_a_page_without_its_body(site: Site) -> None:
     assert int(page.headers["content-length"]) > 1000
 
 
-def test_connections_can_write_nothing_whoever_they_belong_to(shown: Shown) -> None:
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DELETE FROM examples", "read-only transaction"),
+        ("SELECT * FROM examples", "permission denied for table examples"),
+    ],
+)
+def test_connections_do_what_a_reader_may_whoever_they_belong_to(shown: Shown, statement: str, told: str) -> None:
     engine = reading_engine(shown.owner)
-    with make_sessions(engine)() as session, pytest.raises(InternalError, match="read-only transaction"):
-        session.execute(text("DELETE FROM examples"))
+    with make_sessions(engine)() as session:
+        session.rollback()
+        with pytest.raises(DBAPIError, match=told):
+            session.execute(text(statement))
     engine.dispose()
 
 
