@@ -280,6 +280,14 @@ def differs_for_good(job: JobSpec, other: JobSpec) -> bool:
     return job.model_dump(exclude=_CHANGEABLE) != other.model_dump(exclude=_CHANGEABLE)
 
 
+def shareable(job: JobSpec) -> dict[str, Any]:
+    """A job as anybody may read it: without whose it is, what it may cost and where its servers are, and with files by
+    their names alone."""
+    values = job.model_dump(mode="json", exclude=_CHANGEABLE, exclude_unset=True, exclude_none=True)
+    files = {name: path.name for name in ("seeds", "prompts") if (path := getattr(job, name))}
+    return {**values, **files}
+
+
 def fingerprint(job: JobSpec, seed_digest: str, prompt_digests: Mapping[str, str]) -> str:
     """Sixteen hex digits over all that decides a run's rows: the job, its seeds, its templates.
 

@@ -1,0 +1,68 @@
+"""What a dataset is called and where it stands, as its card and its metadata both say it."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from shared.dataset.export_record import ExportRecord
+from shared.dataset.licences import Licence, derive
+
+PROGRAM = "ensemble-instruct"
+MOST_NAMES = 3
+PAPERS = (
+    """@inproceedings{lee-etal-2023-ensemble,
+  title     = {Ensemble-Instruct: Instruction Tuning Data Generation with a Heterogeneous Mixture of {LMs}},
+  author    = {Lee, Young-Suk and Sultan, Md and El-Kurdi, Yousef and Naseem, Tahira and Munawar, Asim and
+               Florian, Radu and Roukos, Salim and Astudillo, Ram{\\'o}n},
+  booktitle = {Findings of the Association for Computational Linguistics: EMNLP 2023},
+  year      = {2023},
+  note      = {arXiv:2310.13961}
+}""",
+    """@inproceedings{wang-etal-2023-self-instruct,
+  title     = {Self-Instruct: Aligning Language Models with Self-Generated Instructions},
+  author    = {Wang, Yizhong and Kordi, Yeganeh and Mishra, Swaroop and Liu, Alisa and Smith, Noah A. and
+               Khashabi, Daniel and Hajishirzi, Hannaneh},
+  booktitle = {Proceedings of the 61st Annual Meeting of the Association for Computational Linguistics},
+  year      = {2023},
+  note      = {arXiv:2212.10560}
+}""",
+)
+
+
+def title_of(record: ExportRecord) -> str:
+    """The names of its runs."""
+    return listed([run.run for run in record.runs], MOST_NAMES)
+
+
+def description_of(record: ExportRecord) -> str:
+    """What it is, in a sentence."""
+    return (
+        f"{record.rows} instructions with their outputs, which {listed(models_of(record), MOST_NAMES)} made by the "
+        f"method Ensemble-Instruct. Export {record.id}."
+    )
+
+
+def models_of(record: ExportRecord) -> list[str]:
+    """The models that had a part in it, each once, by the name that its server knows it by, if the job says so."""
+    models = record.facts.models if record.facts else ()
+    return list(dict.fromkeys(model.served_model or model.model for model in models))
+
+
+def licence_of(record: ExportRecord) -> Licence:
+    """What follows from the licences of these models."""
+    return derive([model.licence for model in record.facts.models] if record.facts else [])
+
+
+def version_of(record: ExportRecord) -> str:
+    """A version in the sense of semver.org: what an export holds never changes, and its id is the build."""
+    return f"1.0.0+{str(record.id)[:8]}"
+
+
+def written_by(*more: str) -> str:
+    """Which version of this program wrote a file, and of what else decides its bytes."""
+    return ", ".join((f"{PROGRAM} {version(PROGRAM)}", *more))
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names as a sentence has them: "a, b and 2 more"."""
+    shown = list(names[:most]) + ([f"{len(names) - most} more"] if len(names) > most else [])
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "nobody"
