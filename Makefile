@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check lint types contracts format monitoring lock clean
+.PHONY: help setup demo test chaos image-check check lint types contracts format monitoring lock audit env clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: setup  ## run every test, on real Postgres and Valkey servers of its own
 chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
 	@echo "SEED=$(SEED)"
 	SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m chaos -rA --show-capture=stdout
+
+image-check: setup  ## do the Dockerfile's steps without Docker, and run a job by what they make
+	$(BIN)/python -m pytest tests/deploy -m image -n 0
 
 SEED := $(or $(SEED),$(shell date +%s))
 
@@ -54,9 +57,20 @@ monitoring: setup  ## make k8s/components/monitoring of its rules and dashboards
 
 lock:  ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o locks/all.txt
-	$(BIN)/uv pip compile pyproject.toml --constraint locks/all.txt $(LOCK) -o locks/base.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage $(PART) -o locks/worker.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage --extra flower --extra dataset $(PART) -o locks/services.txt
+	$(BIN)/uv pip compile pyproject.toml --extra local $(PART) -o locks/models.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+PART := --constraint locks/all.txt $(LOCK)
+
+audit: setup  ## look for known vulnerabilities in what is installed in the images (asks the index's advisories)
+	for part in worker services models; do \
+		$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement locks/$$part.txt || exit 1; \
+	done
+
+env:  ## write .env for docker compose, with random passwords
+	@$(PYTHON) deploy/make_env.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from shared.job import ModelKind
+from shared.lm import parameters
 from shared.lm.errors import Fault, LMError
 from shared.lm.protocol import Answer, Call, Description
 from shared.method.decoding import Decoding, DecodingOverrides
@@ -93,7 +94,7 @@ def generation(context: RunContext, outcome: Outcome, worker: str) -> Row:
         "seed_task_ids": _keys(prepared, DemonstrationKind.SEED),
         "instruction_ids": _keys(prepared, DemonstrationKind.INSTRUCTION),
         "prompt": prepared.call.prompt,
-        "parameters": _parameters(prepared.call.decoding, prepared.call.stop, prepared.call.chat),
+        "parameters": parameters.to_row(prepared.call.decoding, prepared.call.stop, prepared.call.chat),
         "seed": prepared.call.seed,
         "response": answer and answer.text,
         "finish_reason": answer and answer.finish_reason,
@@ -124,11 +125,6 @@ def server(context: RunContext, model: str, served: Description) -> dict[str, An
 @lru_cache(maxsize=256)
 def _server_key(model_id: uuid.UUID, served: Description) -> uuid.UUID:
     return key("server", model_id, *astuple(served))
-
-
-@lru_cache(maxsize=256)
-def _parameters(decoding: Decoding, stop: tuple[str, ...], chat: bool) -> dict[str, object]:
-    return {**decoding.model_dump(), "stop": stop, "chat": chat}
 
 
 def _keys(prepared: PreparedCall, kind: DemonstrationKind) -> list[str]:

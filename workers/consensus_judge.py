@@ -1,18 +1,18 @@
 """The `consensus` queue: decide between an instance's candidates."""
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.method.consensus import judge
 from shared.method.tasks import TaskType
-from shared.method.terms import Terms
 from shared.queue import names
 from shared.store import gate, records, work
 from shared.store.copying import insert_rows
-from shared.store.judgements import example_row, usable, verdict_row
+from shared.store.judgements import decide, example_row, usable, verdict_row
 from shared.store.loading import RunContext
 from shared.store.runs import is_going_on
 from shared.store.session import cause, passes
@@ -77,8 +77,8 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
     with runtime.sessions() as session:
         candidates = records.candidates(session, instance_ids)
         subjects = records.subjects(session, instance_ids)
-    terms = context.job.terms
-    verdicts = [_verdict(context, terms, claim, usable(candidates[claim.subject])) for claim in claims]
+        retracted = records.retracted_with(session, candidates)
+    verdicts = [_verdict(context, claim, candidates[claim.subject], retracted) for claim in claims]
     with Timed(Operation.JUDGE, len(claims)), runtime.sessions.begin() as session:
         crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
@@ -109,8 +109,12 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         tell_verdicts(runtime.traces, context, kept, examples, began, time.time())
 
 
-def _verdict(context: RunContext, terms: Terms, claim: Claim, compared: Sequence[Candidate]) -> Verdict:
+def _verdict(
+    context: RunContext, claim: Claim, candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]
+) -> Verdict:
+    terms = context.job.terms
     if has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)
-    decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+    compared = usable(candidates, retracted)
+    decided = decide(terms, claim.subject, compared, retracted)
     return verdict_row(context.run_id, 0, claim.subject, compared, decided, decided.reason)

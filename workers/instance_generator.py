@@ -24,7 +24,7 @@ def demonstrations(context: RunContext, task_type: TaskType, number: int) -> tup
     """The seeds that the instance of accepted instruction `number` is made with."""
     stage = context.job.instances
     return sample_instance_demonstrations(
-        context.seeds[task_type],
+        context.shown_seeds[task_type],
         n_seeds=stage.demonstrations[task_type],
         key=f"{context.job.seed}.{task_type}",
         ordinal=number,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 import threading
 import time
@@ -10,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from os import getpid
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import uvloop
@@ -25,6 +25,7 @@ from shared.store.loading import RunContext, load_run, revision_of
 from shared.store.runs import running_ids
 from shared.store.session import Sessions, make_engine, make_sessions
 from shared.store.shares import Holder
+from shared.telemetry.run_events import RunEvents, report_runs
 from workers.hinting import Hinting
 from workers.novelty_indexes import NoveltyIndexes
 from workers.turns import OneAtATime, Turn
@@ -110,6 +111,7 @@ class Runtime:
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish
     agreeing: ThreadPoolExecutor = field(default_factory=_threads_that_agree)
+    run_events: RunEvents | None = None
     traces: "Traces | None" = None
     _contexts: dict[uuid.UUID, RunContext] = field(default_factory=dict)
     _models: dict[tuple[uuid.UUID, str, int], LanguageModel] = field(default_factory=dict)  # and the job's revision
@@ -121,8 +123,9 @@ class Runtime:
         gc.freeze()  # what is loaded by now stays; looking through it again and again costs a tenth of the CPU
         gc.set_threshold(GARBAGE_AFTER)
         engine = make_engine(database_url, pool_size=CONNECTIONS)
-        worker = f"{socket.gethostname()}:{getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
-        return cls(engine, make_sessions(engine), Hinting(app), worker, lease_slack_s)
+        worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
+        run_events = report_runs(engine, os.environ)
+        return cls(engine, make_sessions(engine), Hinting(app), worker, lease_slack_s, run_events=run_events)
 
     def context(self, run_id: uuid.UUID) -> RunContext | None:
         """What there is to know of a run, read once for each revision of its job; `None` if there is no such run."""
@@ -224,6 +227,8 @@ class Runtime:
         self.loop.close()
         self.agreeing.shutdown()
         self.hinting.close()
+        if self.run_events:
+            self.run_events.close()
         self.engine.dispose()
         if self.traces:
             self.traces.close()

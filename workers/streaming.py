@@ -129,7 +129,8 @@ class Stream:
     def send_next(self) -> None:
         """Send the call that has waited longest."""
         _, prepared = self._ready.popleft()
-        call = asyncio.create_task(self._call(prepared), context=self._logged)
+        # A copy for each: a client keeps what belongs to its call in the context, too.
+        call = asyncio.create_task(self._call(prepared), context=self._logged.copy())
         self._calls[call] = prepared.claim
         call.add_done_callback(self._ended)
         if len(self._ready) <= self._ahead() // 2:

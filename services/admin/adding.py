@@ -13,6 +13,7 @@ from services.admin.jobs import NoCheck
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
 from services.admin.planning import Plan, plan_job
+from services.admin.retracted_parts import refuse_retracted_voice
 from services.admin.runs import RunName
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
@@ -66,6 +67,7 @@ def add_output(
         job = with_voice(before, {key: value for key, value in given.items() if value}, settings)
         _wait_until_idle(session, found)
         plan = _plan(found, before, job)
+        refuse_retracted_voice(session, plan, found.id)
         if not no_check:
             check_models(job.model_copy(update={"models": {model: job.models[model]}}))
         broker = open_broker()

@@ -25,7 +25,13 @@ def changes_view(
 ) -> RenderableType:
     """Instances by change, wins by voice, examples by type (without surplus), and a few instances that changed."""
     return Group(
-        _counts(changes), "", _wins(changes, voices), "", _examples(changes, before, targets), *_samples(changes)
+        _counts(changes),
+        *_retracted(changes),
+        "",
+        _wins(changes, voices),
+        "",
+        _examples(changes, before, targets),
+        *_samples(changes),
     )
 
 
@@ -35,6 +41,11 @@ def _counts(changes: Changes) -> Table:
         count = changes.counts[change]
         rows.add_row(label, str(count), f"{count / changes.instances:.1%}")
     return rows
+
+
+def _retracted(changes: Changes) -> list[str]:
+    instances, outputs = changes.retracted_instances, changes.retracted_outputs
+    return [f"left out as retracted: {instances} instances, {outputs} outputs of others"] * bool(instances or outputs)
 
 
 def _wins(changes: Changes, voices: Sequence[str]) -> Table:

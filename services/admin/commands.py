@@ -22,6 +22,8 @@ MODULES = {
     "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
+    "replay": "replay",
+    **dict.fromkeys(("retract", "unretract", "retractions"), "retracting"),
     "rejudge": "rejudging",
     "audit": "auditing",
     "agreement": "agreement",

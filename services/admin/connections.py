@@ -1,5 +1,6 @@
 """The database and the broker that a command uses: those of the environment, or the embedded ones."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from shared.queue.hints import ping as ping_broker
 from shared.settings import settings
 from shared.store.migrate import require_migrated
 from shared.store.session import make_engine, make_sessions
+from shared.telemetry.run_events import report_runs
 
 
 class NoBrokerError(UserError):
@@ -32,11 +34,20 @@ def open_engine() -> Iterator[Engine]:
             yield from _engine(local_url)
 
 
+def database_at_hand() -> bool:
+    """Whether there is a database that need not be started first."""
+    url = settings().database_url
+    return bool(url and url.get_secret_value()) or running() is not None
+
+
 def _engine(url: str) -> Iterator[Engine]:
     engine = make_engine(url)
+    run_events = report_runs(engine, os.environ)
     try:
         yield engine
     finally:
+        if run_events:
+            run_events.close()
         engine.dispose()
 
 

@@ -63,10 +63,16 @@ def status_view(progress: RunProgress) -> RenderableType:
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
         f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
-        f"{_budget(progress)}{_oldest(progress)}",
+        f"{_retracted(progress)}{_budget(progress)}{_oldest(progress)}",
     )
     troubles = (*_troubles(progress), *_endpoints(progress))
     return Group(head, _bars(progress), _models(progress), *_reasons(progress), *troubles)
+
+
+def _retracted(progress: RunProgress) -> str:
+    if not progress.retracted:
+        return ""
+    return f"\nretracted: {progress.retracted} of these examples; why: ensemble-instruct retractions"
 
 
 def _budget(progress: RunProgress) -> str:

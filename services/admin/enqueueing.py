@@ -4,6 +4,7 @@ from celery import Celery
 from sqlalchemy.orm import Session
 
 from services.admin.planning import Plan
+from services.admin.retracted_parts import refuse_retracted
 from shared.queue import follow, names
 from shared.queue.hints import publish
 from shared.store.loading import runs_in_scope
@@ -13,8 +14,9 @@ from shared.store.tables.runs import Run
 
 def start_run(session: Session, broker: Celery, plan: Plan, name: str | None = None) -> Run:
     """Write a run with its first work and commit it, then tell the workers. Raises `RunNameTakenError`,
-    or `RunNotFoundError` for a run that the job's `novelty_scope` names."""
+    `RetractedPartsError`, or `RunNotFoundError` for a run that the job's `novelty_scope` names."""
     runs_in_scope(session, plan.job)
+    refuse_retracted(session, plan)
     run = _begin(session, plan, name)
     for target in targets_of(session, run.id).values():
         follow.propose(session, plan.job, target)

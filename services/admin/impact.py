@@ -1,15 +1,18 @@
 """The command that asks which examples came from something."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Sequence
 
 import typer
+from rich.table import Table
 
 from services.admin.connections import open_session
-from services.admin.console import out, print_json, printable, say, table
+from services.admin.console import err, out, print_json, printable, say, table
 from services.admin.jobs import AsJson
+from services.admin.roots import Instruction, Model, Prompt, Seed, the_one
 from shared.errors import UserError
-from shared.store.impact import AffectedExample, RootKind, examples_from, find_roots
+from shared.store.impact import AffectedExample, examples_from
+from shared.store.roots import find_roots
 
 SHOWN = 20
 LONGEST = 70  # characters of an instruction in the table
@@ -20,27 +23,19 @@ class OneRootError(UserError):
 
 
 def impact(
-    seed: Annotated[str | None, typer.Option("--seed", metavar="ID", help="a seed task, by its id in its file")] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="a model, in whatever run")] = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", metavar="NAME", help="a prompt template: its name, NAME@VERSION or sha256")
-    ] = None,
-    instruction: Annotated[str | None, typer.Option("--instruction", metavar="ID", help="an instruction")] = None,
+    seed: Seed = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    instruction: Instruction = None,
     as_json: AsJson = False,
 ) -> None:
     """List and count every example that came from something, by how long the way is."""
-    given = {
-        RootKind.SEED: seed,
-        RootKind.MODEL: model,
-        RootKind.PROMPT: prompt,
-        RootKind.INSTRUCTION: instruction,
-    }
-    named = [(kind, name) for kind, name in given.items() if name is not None]
-    if len(named) != 1:
+    named = the_one(seed=seed, model=model, prompt=prompt, instruction=instruction)
+    if named is None:
         raise OneRootError
-    ((kind, name),) = named
-    with open_session() as session:
-        found = examples_from(session, find_roots(session, kind, name))
+    kind, name = named
+    with open_session() as session, err.status("tracing") as status:
+        found = examples_from(session, find_roots(session, kind, name), lambda step: status.update(f"tracing: {step}"))
     if as_json:
         print_json(found)
         return
@@ -55,15 +50,20 @@ def _show(found: list[AffectedExample]) -> None:
     for (run, judgement, distance, surplus), count in sorted(by_way.items()):
         counts.add_row(run, str(judgement), "surplus" if surplus else "", str(distance), str(count))
     out.print(counts)
+    out.print()
+    out.print(listed_examples(found[:SHOWN]))
+    if len(found) > SHOWN:
+        say(f"and {len(found) - SHOWN} more: --json lists them all")
+
+
+def listed_examples(found: Sequence[AffectedExample]) -> Table:
+    """One line for each."""
     listing = table("example", "run", "distance", "instruction")
-    for each in found[:SHOWN]:
+    for each in found:
         line = " ".join(printable(each.instruction).split())
         short = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
         listing.add_row(str(each.id), each.run, str(each.distance), short)
-    out.print()
-    out.print(listing)
-    if len(found) > SHOWN:
-        say(f"and {len(found) - SHOWN} more: --json lists them all")
+    return listing
 
 
 def register(app: typer.Typer) -> None:

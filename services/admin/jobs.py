@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from services.admin.connections import open_broker, open_session
+from services.admin.connections import database_at_hand, open_broker, open_session
 from services.admin.console import answer, print_json, say
 from services.admin.enqueueing import start_run
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import Described, check_models
 from services.admin.planning import Plan, plan_job
+from services.admin.retracted_parts import refuse_retracted, tell_of_retracted
 from shared.errors import UserError, WorldError
 from shared.job import NAME_PATTERN
 from shared.job_file import JobError, read_job
@@ -64,11 +65,24 @@ def validate(
             print_json({"faults": [{"field": f.field, "line": f.line, "message": f.message} for f in error.faults]})
         raise
     described = {} if no_check else _asked(plan)
+    _check_retracted(plan, described)
     if as_json:
         print_json(_summary(plan, described))
         return
     kinds = ", ".join(f"{target} {kind}" for kind, target in plan.job.targets.items())
     answer(f"{job} is a good job: {kinds} from {len(plan.seeds)} seeds, fingerprint {plan.fingerprint}")
+
+
+def _check_retracted(plan: Plan, described: Described) -> None:
+    """A job can be checked without a database; whether it is made of anything retracted can't."""
+    if not database_at_hand():
+        return
+    try:
+        with open_session() as session:
+            refuse_retracted(session, plan)
+            tell_of_retracted(session, plan, described)
+    except WorldError as error:
+        say(f"whether any part of the job is retracted is not known: {error}")
 
 
 def _summary(plan: Plan, described: Described) -> dict[str, object]:
@@ -99,11 +113,11 @@ def enqueue(
 ) -> None:
     """Start a run of a job and print its id."""
     plan = plan_job(read_job(job, overrides))
-    if not no_check:
-        _asked(plan)
+    described = {} if no_check else _asked(plan)
     broker = open_broker()
     with open_session() as session:
         run = start_run(session, broker, plan, name)
+        tell_of_retracted(session, plan, described)
     if as_json:
         print_json({"id": str(run.id), "name": run.name, "fingerprint": run.fingerprint})
     else:

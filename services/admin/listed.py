@@ -30,6 +30,10 @@ class TemplatesRefusedError(Listed, UserError):
     """The job names prompt templates that don't fit:"""
 
 
+class RetractedPartsError(Listed, UserError):
+    """The job uses what is retracted; name something else, or undo it with `ensemble-instruct unretract ID`:"""
+
+
 class ModelsSilentError(Listed, WorldError):
     """A model did not answer; start it, mend its `endpoints`, or leave the question out with --no-check:"""
 

@@ -1,5 +1,6 @@
 """What a record of the lineage is, in a line."""
 
+from services.admin.console import printable
 from shared.store.lineage import Node
 
 
@@ -41,6 +42,11 @@ def summary(node: Node) -> str:
             return f"{values['name']} v{values['version']}, sha256 {values['sha256'][:12]}"
         case _:
             return f"{values['source_id']}: {_short(values['instruction'])}"
+
+
+def why_retracted(node: Node) -> str:
+    """Which retractions it is retracted by, and why."""
+    return "retracted " + ", ".join(f"({mark.retraction}: {_short(printable(mark.reason))})" for mark in node.retracted)
 
 
 def _short(text: str, most: int = 80) -> str:

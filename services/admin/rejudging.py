@@ -22,6 +22,7 @@ from shared.method.terms import Terms
 from shared.store.judgements import by_terms, count_verdicts, count_wanted, judgements
 from shared.store.keys import judgement_key
 from shared.store.locks import try_lock
+from shared.store.retractions import renew_marks
 from shared.store.runs import find_run, targets_of
 from shared.store.tables.runs import GOING_ON, Run
 
@@ -58,6 +59,7 @@ class Rejudged:
             "terms": self.terms,
             "instances": changes.instances,
             "changes": {change: changes.counts[change] for change in Change},
+            "retracted": {"instances": changes.retracted_instances, "outputs": changes.retracted_outputs},
             "wins": {v: {"before": changes.wins_before[v], "after": changes.wins_after[v]} for v in voices},
             "examples": {
                 kind: {"target": target, "before": self.before.get(kind, 0), "after": after[kind]}
@@ -91,9 +93,14 @@ def rejudge_run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would change, and write nothing")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a finished run anew from what is stored, as a further judgement; the first stays as it is."""
+    """Decide a finished run anew from what is stored, as a further judgement; the first stays as it is.
+
+    What is retracted has no part: an example whose verdict compared an output
+    of a retracted model comes clean out of a judgement without it.
+    """
     new = NewTerms(rule, threshold, min_candidates, weight, family)
     with open_session() as session:
+        renew_marks(session)
         result = _rejudged(session, run, new, dry_run=dry_run)
     if as_json:
         print_json(result.as_json())

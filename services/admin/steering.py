@@ -9,12 +9,14 @@ from services.admin.console import say
 from services.admin.jobs import NoCheck
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
+from services.admin.retracted_parts import warn_of_retracted
 from services.admin.runs import RunName
 from shared.errors import UserError
 from shared.job import JobSpec
 from shared.job_changes import changed_job
 from shared.queue.missing import add_missing_work
 from shared.store import budgets
+from shared.store.reloading import exhausted_type
 from shared.store.runs import RunFinishedError, find_run
 from shared.store.states import change_job, end_run, hold_run, pause_run, resume_run
 from shared.store.tables.runs import RunState
@@ -40,6 +42,11 @@ class NotResumableError(UserError):
 class StillSpentError(UserError):
     """The budget of run '{name}' is spent: {spent}. Raise it as the run goes on, for example with
     --set budget.generations=50000"""
+
+
+class NoSeedsLeftError(UserError):
+    """Every seed task of type {task_type} that run '{name}' could show is retracted. `ensemble-instruct retractions`
+    lists why; undo one of them, or cancel the run."""
 
 
 def pause(run: RunName) -> None:
@@ -68,6 +75,8 @@ def resume(
         if changes:
             job = changed_job(job, changes)
             change_job(session, found.id, job)
+        if task_type := exhausted_type(session, found.id):
+            raise NoSeedsLeftError(name=found.name, task_type=task_type)
         was_paused = found.state == RunState.PAUSED
         if not resume_run(session, found.id):
             raise NotResumableError(name=found.name, state=found.state)
@@ -76,6 +85,7 @@ def resume(
         if not was_paused:
             add_missing_work(session, job, found.id)
         session.commit()
+        warn_of_retracted(session, found.id, found.name)
     say(f"run {found.name} goes on; follow it with: ensemble-instruct watch {found.name}")
     warn_of_unheard(job)
 

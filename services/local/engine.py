@@ -42,6 +42,7 @@ class EngineSettings:
     parallel: int
     context: int
     threads: int
+    host: str = HOST
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Self:
@@ -54,7 +55,8 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", type=Path, required=True, help="a GGUF file")
     parser.add_argument("--name", required=True, help="what clients call the model")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default=HOST, help=f"the address to listen on, by default {HOST}: this machine alone")
     parser.add_argument("--parallel", type=int, default=2, help="requests that are served at once")
     parser.add_argument("--context", type=int, default=4096, help="tokens of prompt and answer for each of them")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -83,7 +85,7 @@ def _parameters(xllamacpp: Any, settings: EngineSettings) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(settings.model)
     parameters.model_alias = {settings.name}
-    parameters.hostnames = [HOST]
+    parameters.hostnames = [settings.host]
     parameters.port = settings.port
     parameters.n_threads_http = HTTP_THREADS
     parameters.n_parallel = settings.parallel

@@ -37,6 +37,22 @@ class ServedModel:
         """The program that serves it."""
         return {"tgi": "services.local.tgi_server", "openai": "services.local.llama_server"}[self.protocol]
 
+    def command(self, path: Path, port: int, host: str = HOST) -> list[str]:
+        """What is run to serve it from the weights at `path`."""
+        options = {
+            "model": path,
+            "name": self.title,
+            "host": host,
+            "port": port,
+            "parallel": self.parallel,
+            "context": self.context,
+            "threads": self.threads,
+        }
+        if self.protocol == "tgi":
+            options["revision"] = self.weights.sha256
+        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        return [sys.executable, "-m", self.module, *arguments]
+
 
 # Qwen does nearly all the work, so it gets both cores of a small machine. More threads than that would only
 # wait for each other, spinning. It has a slot for each beginning that the demo's prompts have, so that none is
@@ -67,7 +83,8 @@ class LanguageModelServer:
         path = obtain(self.model.weights, self._folder, report)
         self.port = free_port()
         environment = {"HEALTH_ADDRESS": ""}  # the user's is for one process of the user's
-        self.child = Child.start(self.model.title, self._command(path), log=self.log, environment=environment)
+        command = self.model.command(path, self.port)
+        self.child = Child.start(self.model.title, command, log=self.log, environment=environment)
 
     def wait(self) -> None:
         """Wait until it answers; raises NotReady."""
@@ -91,18 +108,3 @@ class LanguageModelServer:
     def _wait_once(self) -> None:
         if self.child:
             self.child.wait_ready(lambda: http_answers(f"{self.url}/health"), START_TIMEOUT_S)
-
-    def _command(self, path: Path) -> list[str]:
-        model = self.model
-        options = {
-            "model": path,
-            "name": model.title,
-            "port": self.port,
-            "parallel": model.parallel,
-            "context": model.context,
-            "threads": model.threads,
-        }
-        if model.protocol == "tgi":
-            options["revision"] = model.weights.sha256
-        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        return [sys.executable, "-m", model.module, *arguments]

@@ -156,20 +156,20 @@ def main() -> None:
     limits = Limits(max_input_tokens=settings.context - 1, max_total_tokens=settings.context)
     most = arguments.max_concurrent_requests
     try:
-        engine = Engine(replace(settings, port=0))
+        engine = Engine(replace(settings, port=0, host=HOST))
     except EnsembleInstructError as error:
         sys.exit(str(error))
     completer = Completer(engine.address, limits)
     server = Server(completer, limits, info_of(settings, limits, arguments.revision, most), settings.parallel, most)
-    serve(application(server), settings.port)
+    serve(application(server), settings.host, settings.port)
     leave()
 
 
-def serve(app: FastAPI, port: int) -> None:
-    """Answer on 127.0.0.1 until SIGTERM or SIGINT; requests under way get a second."""
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Answer until SIGTERM or SIGINT; requests under way get a second."""
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again when it is done
     signal.signal(signal.SIGINT, lambda *_: None)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=1, access_log=False)
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1, access_log=False)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,10 @@ class Sample:
 
 @dataclass(slots=True)
 class Changes:
-    """What a judgement changes of the run's own: instances by change, kept outputs by voice and by type."""
+    """What a judgement changes of the run's own: instances by change, kept outputs by voice and by type.
+
+    Retracted instances are discarded; of others, `retracted_outputs` had no part in the decision.
+    """
 
     instances: int = 0
     counts: Counter[Change] = field(default_factory=Counter)
@@ -56,6 +59,8 @@ class Changes:
     wins_after: Counter[str] = field(default_factory=Counter)
     kept: Counter[TaskType] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
+    retracted_instances: int = 0
+    retracted_outputs: int = 0
 
     def add(self, subject: Subject, before: Outcome, after: Outcome) -> None:
         """Count one instance."""

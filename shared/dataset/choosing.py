@@ -41,6 +41,11 @@ class NothingLeftError(UserError):
     """Nothing is left to export: of {examples} examples, {why}."""
 
 
+class AllRetractedError(UserError):
+    """All {count} examples of what is asked for are retracted, so there is nothing to export; `ensemble-instruct
+    retractions` says why. If only outputs were, decide anew without them: ensemble-instruct rejudge {run}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a person asks for. `options` tell all of it; a condition and evaluation sets come with what was read."""
@@ -54,7 +59,8 @@ class Request:
 def choose(session: Session, request: Request, bar: Bar = no_bar) -> None:
     """Fill the transaction's selection; it has to be one of repeatable reads.
 
-    Raises `NothingToExportError`, `JudgementEmptyError`, `NothingLeftError`, and the errors of a condition.
+    Raises `NothingToExportError`, `JudgementEmptyError`, `NothingLeftError`, `AllRetractedError`, and the errors of a
+    condition.
     """
     options = request.options
     judgement_ids = [run.judgement_id for run in request.runs]
@@ -63,7 +69,7 @@ def choose(session: Session, request: Request, bar: Bar = no_bar) -> None:
     )
     if not examples:
         raise _nothing(request.runs[0])
-    # RETRACTED comes first: see `renewed` in shared/dataset/export.py.
+    selection.leave_out_retracted(session)
     if request.condition:
         _filter(session, request.condition, judgement_ids)
     if options.licences:
@@ -78,10 +84,12 @@ def choose(session: Session, request: Request, bar: Bar = no_bar) -> None:
 
 
 def require_some(session: Session, runs: Sequence[ExportedRun], options: ExportOptions) -> None:
-    """Raises `NothingLeftError` unless the selection keeps an example."""
+    """Raises `NothingLeftError` or `AllRetractedError` unless the selection keeps an example."""
     if selection.count_kept(session):
         return
     counts = selection.count_left_out(session)
+    if counts.keys() == {LeftOut.RETRACTED}:
+        raise AllRetractedError(count=counts[LeftOut.RETRACTED], run=runs[0].run)
     whys = [f"{reason} left out {count}{_models(session, runs, options, reason)}" for reason, count in counts.items()]
     raise NothingLeftError(examples=sum(counts.values()), why=", ".join(whys))
 

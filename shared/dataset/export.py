@@ -30,6 +30,7 @@ from shared.errors import WorldError
 from shared.store import selection
 from shared.store.exports import ExportedRun, write_export, write_rows
 from shared.store.judgements import Told
+from shared.store.retractions import renew_marks
 from shared.store.session import limit_waits
 from shared.store.tables.exports import Export
 
@@ -86,6 +87,7 @@ def export(session: Session, request: Request, out: Path, bar: Bar = no_bar) -> 
     `ExportedMeanwhileError`, and what `choose` raises.
     """
     _check(request.options, out)
+    renew_marks(session)
     _begin(session)
     choose(session, request, bar)
     return _written(session, request.runs, request.options, out, bar)
@@ -97,8 +99,10 @@ def export_again(session: Session, earlier: ExportRecord, out: Path, bar: Bar = 
     With nothing retracted it is the same export. Raises what `export` raises, but for a condition's errors.
     """
     _check(earlier.options, out)
+    renew_marks(session)
     _begin(session)
     kept = selection.gather_again(session, earlier.id)
+    selection.leave_out_retracted(session)
     require_some(session, earlier.runs, earlier.options)
     same = selection.count_kept(session) == kept
     options = earlier.options if same else earlier.options.model_copy(update={"as_of": earlier.id})

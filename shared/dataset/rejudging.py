@@ -10,7 +10,7 @@ from shared.method import consensus
 from shared.method.terms import Terms
 from shared.store import gate, records
 from shared.store.copying import insert_rows
-from shared.store.judgements import Told, example_row, judgement_row, usable, verdict_pages, verdict_row
+from shared.store.judgements import Told, decide, example_row, judgement_row, usable, verdict_pages, verdict_row
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, RecordState, Verdict
@@ -24,8 +24,8 @@ def compare(session: Session, run_id: uuid.UUID, terms: Terms, told: Told = lamb
 def rejudge(session: Session, run_id: uuid.UUID, number: int, terms: Terms, told: Told = lambda _: None) -> Changes:
     """Write a judgement of this number beside the run's own; the caller commits. Returns what it changes.
 
-    The instances are those on which the run itself decided. As in the run, the first examples of a type up to
-    its target are wanted, and later ones surplus.
+    The instances are those on which the run itself decided. What is retracted has no part: neither an output nor an
+    instance. As in the run, the first examples of a type up to its target are wanted, and later ones surplus.
     """
     session.add(judgement_row(run_id, number, terms))
     session.flush()
@@ -48,11 +48,17 @@ def _decide(session: Session, run_id: uuid.UUID, terms: Terms, number: int | Non
 def _decide_page(session: Session, terms: Terms, number: int | None, page: Sequence[Verdict], changes: Changes) -> None:
     ids = [verdict.instance_id for verdict in page]
     candidates, subjects = records.candidates(session, ids), records.subjects(session, ids)
+    retracted = records.retracted_with(session, candidates)
     verdicts, examples = [], []
     for first in page:
-        subject, compared = subjects[first.instance_id], usable(candidates[first.instance_id])
-        decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
-        changes.add(subject, _before(first, compared), _after(decided, compared))
+        subject, known = subjects[first.instance_id], candidates[first.instance_id]
+        compared = usable(known, retracted)
+        decided = decide(terms, first.instance_id, compared, retracted)
+        changes.add(subject, _before(first, known), _after(decided, compared))
+        if first.instance_id in retracted:
+            changes.retracted_instances += 1
+        else:
+            changes.retracted_outputs += len({each.id for each in known} & retracted)
         if number is None:
             continue
         verdict = verdict_row(first.run_id, number, first.instance_id, compared, decided, decided.reason)
@@ -63,8 +69,8 @@ def _decide_page(session: Session, terms: Terms, number: int | None, page: Seque
     insert_rows(session, examples)
 
 
-def _before(verdict: Verdict, compared: Sequence[Candidate]) -> Outcome:
-    return _outcome(next((each for each in compared if each.id == verdict.choice_id), None), verdict.reason)
+def _before(verdict: Verdict, candidates: Sequence[Candidate]) -> Outcome:
+    return _outcome(next((each for each in candidates if each.id == verdict.choice_id), None), verdict.reason)
 
 
 def _after(decided: consensus.Judgement, compared: Sequence[Candidate]) -> Outcome:

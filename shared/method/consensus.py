@@ -41,6 +41,7 @@ class DiscardReason(StrEnum):
     LOW_AGREEMENT = "low_agreement"
     NO_MAJORITY = "no_majority"
     EMPTY_CHOICE = "empty_choice"
+    RETRACTED = "retracted"  # what was to be decided on: nothing was compared
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,15 @@ Source: the paper, section 3.1 (24 = 20 seeds + 4 generated for `input_output`, 
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.method.tasks import Demonstration, DemonstrationKind, SeedTask, Stage, TaskType
 
 T = TypeVar("T")
+
+SPARES = 64  # numbers drawn instead of some, whose instructions may themselves not be fit to be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,12 @@ def draw_generated(pool: int, count: int, *, key: str, ordinal: int) -> tuple[in
     reads only those that are drawn. `key` and `ordinal` are as below.
     """
     return tuple(_draw(range(pool), count, rng(key, "generated", ordinal)))
+
+
+def draw_instead(pool: int, drawn: Collection[int], *, key: str, ordinal: int) -> tuple[int, ...]:
+    """Up to `SPARES` further numbers of the pool, for those of `drawn` that are not to be shown: the first will do."""
+    spare = _draw(range(pool), SPARES + len(drawn), rng(key, "instead", ordinal))
+    return tuple(number for number in spare if number not in drawn)
 
 
 def sample_instruction_demonstrations(

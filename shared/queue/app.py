@@ -4,7 +4,9 @@ Messages are hints with a run's id: acknowledged early, harmless when lost, late
 state stands in Postgres. docs/decisions.md says why each setting is what it is.
 """
 
+import ssl
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 from celery.app.amqp import AMQP, Queues
@@ -50,6 +52,7 @@ def make_app(broker: str, **overrides: Any) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
+        broker_use_ssl=_tls(broker),
         broker_transport_options={
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": SOCKET_CONNECT_TIMEOUT_S,
@@ -58,6 +61,14 @@ def make_app(broker: str, **overrides: Any) -> Celery:
         **overrides,
     )
     return app
+
+
+def _tls(broker: str) -> dict[str, Any] | None:
+    """What a connection over TLS asks for: by itself kombu would take any certificate, whoever's it is."""
+    parts = urlsplit(broker)
+    if parts.scheme != "rediss" or "ssl_cert_reqs" in parse_qs(parts.query):
+        return None
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 
 
 def app_from_environment() -> Celery:

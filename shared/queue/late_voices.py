@@ -20,6 +20,7 @@ from shared.store.runs import targets_of, write_models, write_templates
 from shared.store.tables.records import Instance, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem
+from shared.store.transitions import Transition, announce
 from shared.store.work import NewWork, add_work
 
 PAGE = 1000
@@ -34,7 +35,9 @@ def add_voice(session: Session, run: Run, job: JobSpec, fingerprint: str, templa
     if any(target.completed_at is None for target in targets_of(session, run.id).values()):
         widen(session, run.id, job.terms)
     if run.state == RunState.COMPLETED:
-        run.state, run.reason, run.finished_at, run.active_since = RunState.RUNNING, None, None, func.now()
+        now = session.scalars(select(func.now())).one()
+        run.state, run.reason, run.finished_at, run.active_since = RunState.RUNNING, None, None, now
+        announce(session, Transition(run.id, RunState.RUNNING, None, now))
     session.flush()
     write_models(session, run.id, job)
     write_templates(session, run.id, templates)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from shared.errors import UserError
 from shared.method.tasks import TaskType
 from shared.store.copying import copy_rows
+from shared.store.cursors import pages
 from shared.store.tables.exports import Export, ExportExclusion, ExportJudgement, ExportRow
 from shared.store.tables.records import Judgement
 from shared.store.tables.runs import Run
@@ -106,10 +107,10 @@ def write_export(session: Session, export: Export, judgement_ids: Sequence[uuid.
     )
 
 
-def write_rows(session: Session, export_id: uuid.UUID, pages: Iterable[Sequence[tuple[uuid.UUID, str | None]]]) -> None:
+def write_rows(session: Session, export_id: uuid.UUID, kept: Iterable[Sequence[tuple[uuid.UUID, str | None]]]) -> None:
     """Write an export's examples in their order, each with its split."""
     place = 0
-    for page in pages:
+    for page in kept:
         rows = [
             {"export_id": export_id, "place": place + number, "example_id": example_id, "split": split}
             for number, (example_id, split) in enumerate(page)
@@ -127,13 +128,9 @@ def rows_by_split(session: Session, export_id: uuid.UUID) -> dict[str | None, in
 def row_pages(session: Session, export_id: uuid.UUID, *, agreement: bool = False) -> Iterator[list[Row]]:
     """An export's examples in their order, from a cursor of the server's: memory stays flat."""
     columns = "e.id, x.split, e.task_type, e.run, e.instruction, e.input, e.output"
-    rows = session.execute(
-        text(
-            f"SELECT {columns}, {'e.agreement' if agreement else 'NULL'} "  # noqa: S608 - our names
-            "FROM export_rows x JOIN lineage.examples e ON e.id = x.example_id "
-            "WHERE x.export_id = :export ORDER BY x.place"
-        ).execution_options(yield_per=ROWS_AT_ONCE),
-        {"export": export_id},
+    statement = (
+        f"SELECT {columns}, {'e.agreement' if agreement else 'NULL'} "  # noqa: S608 - our names
+        "FROM export_rows x JOIN lineage.examples e ON e.id = x.example_id WHERE x.export_id = :export ORDER BY x.place"
     )
-    for page in rows.partitions():
+    for page in pages(session, statement, ROWS_AT_ONCE, export=export_id):
         yield [Row(row[0], row[1], TaskType(row[2]), *row[3:]) for row in page]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from shared.method.tasks import Stage, TaskType
 from shared.store.arrays import any_of
 from shared.store.keys import judgement_key
+from shared.store.marks import is_retracted
 from shared.store.tables.records import Example, Generation, Instruction, RecordState
 from shared.store.tables.runs import Run, RunTarget
 from shared.store.tables.work import TRIES, WorkItem, WorkState
@@ -123,10 +124,10 @@ def accepted_elsewhere(
         yield from ((id, text) for id, text in result)
 
 
-def accepted_at(
+def shown_at(
     session: Session, run_id: uuid.UUID, task_type: TaskType, orders: Collection[int]
 ) -> dict[int, AcceptedInstruction]:
-    """The accepted instructions of these numbers."""
+    """The accepted instructions of these numbers, but for those that are retracted."""
     if not orders:
         return {}
     rows = session.execute(
@@ -134,6 +135,7 @@ def accepted_at(
             Instruction.run_id == run_id,
             Instruction.task_type == task_type,
             Instruction.accepted_order == any_(bindparam(None, list(orders), ARRAY(Integer))),
+            ~is_retracted(Instruction.id),
         )
     )
     return {order: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}

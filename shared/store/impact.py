@@ -1,36 +1,13 @@
-"""What came of a seed task, a model, a prompt template or an instruction: every example downstream."""
+"""What came of a seed task, a model, a prompt template, an instruction or an example: every example downstream."""
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from shared.errors import UserError
-from shared.store.lineage import find_record
-
-
-class RootKind(StrEnum):
-    """What examples can be traced to; each is a kind of node in the lineage."""
-
-    SEED = "seed_task"
-    MODEL = "model"
-    PROMPT = "prompt_template"
-    INSTRUCTION = "instruction"
-
-
-class RootNotFoundError(UserError):
-    """There is no {kind} '{name}'. {mend}"""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A thing to trace examples to."""
-
-    kind: RootKind
-    id: uuid.UUID
+from shared.store.descent import Root, Told, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +22,23 @@ class AffectedExample:
     instruction: str
 
 
-_FIND = {
-    RootKind.SEED: (
-        "SELECT id FROM seed_tasks WHERE source_id = :name OR CAST(id AS text) = :name",
-        "It is named by its id in the seed file.",
-    ),
-    RootKind.MODEL: (
-        "SELECT id FROM models WHERE :name IN (name, served_model, CAST(id AS text))",
-        "It is named as in the job, or as its server knows it; `ensemble-instruct status RUN` lists a run's.",
-    ),
-    RootKind.PROMPT: (
-        "SELECT id FROM prompt_templates WHERE :name IN (name, name || '@' || version, sha256, CAST(id AS text))",
-        "It is named by its name, NAME@VERSION or its sha256; `ensemble-instruct lineage ID` shows an example's.",
-    ),
-}
-
-
-def find_roots(session: Session, kind: RootKind, name: str) -> list[Root]:
-    """The things of this kind and name: a model is there once for each run.
-
-    An instruction is named by its id or the beginning. Raises `RootNotFoundError`, and what `find_record` raises.
-    """
-    if kind is RootKind.INSTRUCTION:
-        found_kind, id = find_record(session, name)
-        if found_kind != kind:
-            raise RootNotFoundError(kind=kind, name=name, mend=f"It is the id of: {found_kind.replace('_', ' ')}.")
-        return [Root(kind, id)]
-    query, mend = _FIND[kind]
-    found = session.execute(text(query), {"name": name}).scalars().all()
-    if not found:
-        raise RootNotFoundError(kind=kind.replace("_", " "), name=name, mend=mend)
-    return [Root(kind, id) for id in found]
-
-
-def examples_from(session: Session, roots: Sequence[Root]) -> list[AffectedExample]:
+def examples_from(session: Session, roots: Sequence[Root], told: Told = lambda _: None) -> list[AffectedExample]:
     """Every example that came from any of them, the nearest first."""
+    trace(session, roots, told)
+    return traced_examples(session)
+
+
+def traced_examples(session: Session, most: int | None = None) -> list[AffectedExample]:
+    """The examples that `trace` has just found, the nearest first, `most` of them at most."""
     rows = session.execute(
         text(
             """
-            SELECT e.id, e.run, e.judgement, min(d.distance) AS distance, e.surplus, e.instruction
-            FROM unnest(CAST(:kinds AS text[]), CAST(:ids AS uuid[])) AS root (kind, id)
-            CROSS JOIN LATERAL lineage.descendants(root.kind, root.id) d
-            JOIN lineage.examples e ON e.id = d.descendant_id
-            WHERE d.descendant_kind = 'example'
-            GROUP BY e.id, e.run, e.judgement, e.surplus, e.instruction, e.task_type, e.position
-            ORDER BY distance, e.run, e.judgement, e.task_type, e.position
+            SELECT e.id, r.name AS run, j.number AS judgement, d.distance, e.surplus, e.instruction
+            FROM descent_example d JOIN examples e ON e.id = d.id
+            JOIN runs r ON r.id = e.run_id JOIN judgements j ON j.id = e.judgement_id
+            ORDER BY d.distance, r.name, j.number, e.task_type, e.position LIMIT :most
             """
         ),
-        {"kinds": [str(root.kind) for root in roots], "ids": [root.id for root in roots]},
+        {"most": most},
     )
     return [AffectedExample(**row._mapping) for row in rows]

@@ -1,17 +1,19 @@
 """Judgements, and the verdicts and examples that they make: number 0 is the run's own, later ones are asked for."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import all_, any_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
 from shared.method import consensus
-from shared.method.consensus import Rule
+from shared.method.consensus import DiscardReason, Rule
 from shared.method.tasks import TaskType
 from shared.method.terms import Terms
 from shared.store.keys import judgement_key, key
+from shared.store.marks import any_live, is_retracted
 from shared.store.records import Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
 
@@ -63,13 +65,23 @@ def find_judgement(session: Session, run_id: uuid.UUID, run: str, number: int) -
 
 
 def has_seen_all(session: Session, judgement: Judgement) -> bool:
-    """Whether no output has come to an instance since the judgement decided on it."""
-    later = (
+    """Whether the judgement decided between the very outputs that it would be given now: none has come to an instance
+    since, been retracted, or been put in force again. A verdict that crashed saw none."""
+    accepted = (
         exists()
         .where(Verdict.judgement_id == judgement.id, Verdict.instance_id == Candidate.instance_id)
-        .where(Candidate.state == RecordState.ACCEPTED, Candidate.created_at > Verdict.created_at)
+        .where(Candidate.state == RecordState.ACCEPTED)
     )
-    return not session.scalar(select(later))
+    decided = or_(func.cardinality(Verdict.candidate_ids) > 0, Verdict.reason == DiscardReason.RETRACTED)
+    missed = accepted.where(
+        Candidate.id != all_(Verdict.candidate_ids),
+        or_(decided, Candidate.created_at > Verdict.created_at),
+        ~is_retracted(Candidate.id),
+    )
+    if session.scalar(select(missed)):
+        return False
+    taken_back = accepted.where(Candidate.id == any_(Verdict.candidate_ids), is_retracted(Candidate.id))
+    return not (any_live(session) and session.scalar(select(taken_back)))
 
 
 def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | None:
@@ -78,9 +90,21 @@ def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | N
     return next((each for each in made if has_seen_all(session, each)), None)
 
 
-def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that are compared: a voice that failed, or whose output was rejected, has no part."""
-    return [each for each in candidates if each.state == RecordState.ACCEPTED]
+def usable(candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]) -> list[Candidate]:
+    """The candidates that are compared: a voice that failed, or whose output was rejected or retracted, has no part.
+
+    Of a retracted instance none has.
+    """
+    accepted = (each for each in candidates if each.state == RecordState.ACCEPTED)
+    return [each for each in accepted if each.id not in retracted and each.instance_id not in retracted]
+
+
+def decide(
+    terms: Terms, instance_id: uuid.UUID, compared: Sequence[Candidate], retracted: Collection[uuid.UUID]
+) -> consensus.Judgement:
+    """Decide between an instance's usable candidates; a retracted one has none, and that is the reason."""
+    decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
+    return replace(decided, reason=DiscardReason.RETRACTED) if instance_id in retracted else decided
 
 
 def verdict_row(
@@ -156,3 +180,11 @@ def count_wanted(session: Session, judgement_id: uuid.UUID) -> dict[TaskType, in
         .group_by(Example.task_type)
     )
     return {TaskType(task_type): count for task_type, count in rows}
+
+
+def count_retracted(session: Session, judgement_id: uuid.UUID) -> int:
+    """How many of a judgement's examples are retracted, those past the target left out."""
+    if not any_live(session):
+        return 0
+    wanted = (Example.judgement_id == judgement_id, ~Example.surplus)
+    return session.scalar(select(func.count()).where(*wanted, is_retracted(Example.id))) or 0

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
+from shared.store.marks import Mark, marks_of
 
 KINDS = {
     "example": "examples",
@@ -50,11 +51,12 @@ class RecordAmbiguousError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One record in the graph, with what it says of itself."""
+    """One record in the graph, with what it says of itself, and why it is retracted, if it is."""
 
     kind: str
     id: uuid.UUID
     attributes: dict[str, Any]
+    retracted: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,14 @@ def lineage_of(session: Session, kind: str, id: uuid.UUID) -> Lineage:
 
 def _nodes(session: Session, kind: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, Node]:
     statement = text(f"SELECT id, {ATTRIBUTES[kind]} FROM {KINDS[kind]} WHERE id = ANY(:ids)")  # noqa: S608 - our names
+    marks = marks_of(session, ids)
     rows = session.execute(statement, {"ids": sorted(ids)}).mappings()
     return {
-        row["id"]: Node(kind, row["id"], {name: value for name, value in row.items() if name != "id"}) for row in rows
+        row["id"]: Node(
+            kind,
+            row["id"],
+            {name: value for name, value in row.items() if name != "id"},
+            tuple(marks.get(row["id"], ())),
+        )
+        for row in rows
     }

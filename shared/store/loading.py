@@ -10,6 +10,7 @@ from shared.job import JobSpec
 from shared.method.prompts import PromptTemplate, parse_template
 from shared.method.sampling import KeyedSeed
 from shared.method.tasks import SeedInstance, SeedTask, TaskType
+from shared.store.marks import retracted_among
 from shared.store.runs import find_run
 from shared.store.tables.runs import Model, Run, RunPrompt, RunSeed
 from shared.store.tables.runs import PromptTemplate as PromptRow
@@ -20,7 +21,7 @@ from shared.store.tables.runs import SeedTask as SeedRow
 class RunContext:
     """A run's job, its templates by id, its seeds by type in the seed file's order, its models' keys.
 
-    `revision` is that of the job.
+    `revision` is that of the job. `shown_seeds` are those that are not retracted: the others are still compared with.
     """
 
     run_id: uuid.UUID
@@ -29,6 +30,7 @@ class RunContext:
     job: JobSpec
     templates: dict[str, PromptTemplate]
     seeds: dict[TaskType, list[KeyedSeed]]
+    shown_seeds: dict[TaskType, list[KeyedSeed]]
     model_ids: dict[str, uuid.UUID]
     novel_to: tuple[uuid.UUID, ...] | None = ()  # further runs whose instructions count as known; `None` means all
 
@@ -46,13 +48,18 @@ def load_run(session: Session, run_id: uuid.UUID) -> RunContext | None:
     templates = [parse_template(source) for source in sources]
     models = session.execute(select(Model.name, Model.id).where(Model.run_id == run_id))
     job = JobSpec.model_validate(run.job)
+    seeds = _seeds(session, run_id)
+    retracted = retracted_among(session, [uuid.UUID(seed.key) for of_type in seeds.values() for seed in of_type])
     return RunContext(
         run_id=run_id,
         name=run.name,
         revision=run.revision,
         job=job,
         templates={template.id: template for template in templates},
-        seeds=_seeds(session, run_id),
+        seeds=seeds,
+        shown_seeds={
+            kind: [seed for seed in of_type if uuid.UUID(seed.key) not in retracted] for kind, of_type in seeds.items()
+        },
         model_ids=dict(models.all()),
         novel_to=runs_in_scope(session, job),
     )

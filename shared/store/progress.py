@@ -13,6 +13,7 @@ from shared.job import Budget, JobSpec
 from shared.method.tasks import Stage, TaskType
 from shared.store.budgets import Spending, spending
 from shared.store.endpoints import EndpointView, endpoint_views
+from shared.store.judgements import count_retracted
 from shared.store.keys import judgement_key
 from shared.store.runs import targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
@@ -64,6 +65,7 @@ class RunProgress:
     """A run at one moment; `now` is the database's clock.
 
     `oldest_open_s` is for how long the oldest piece of work that could be done has waited or been worked on.
+    `retracted` examples are no part of exports, though they count towards the targets.
     """
 
     run_id: uuid.UUID
@@ -82,6 +84,7 @@ class RunProgress:
     budget: Budget
     spending: Spending
     endpoints: list[EndpointView]
+    retracted: int
 
     @property
     def ended(self) -> bool:
@@ -117,6 +120,7 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         budget=job.budget,
         spending=spending(session, run_id),
         endpoints=endpoint_views(session, run_id),
+        retracted=count_retracted(session, judgement_key(run_id)),
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, exc, text
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError, WorldError
+from shared.store.cursors import streamed
 from shared.store.session import cause
 
 ROLE = "dataset_reader"
@@ -111,8 +112,9 @@ def matching(
     )
     try:
         connection.exec_driver_sql(f"EXPLAIN {statement}", (list(judgement_ids),))
-        streamed = connection.execution_options(yield_per=ROWS_AT_ONCE)
-        yield from streamed.exec_driver_sql(statement, (list(judgement_ids),)).scalars().partitions()
+        options = streamed(ROWS_AT_ONCE)
+        with connection.exec_driver_sql(statement, (list(judgement_ids),), execution_options=options) as rows:
+            yield from rows.scalars().partitions(ROWS_AT_ONCE)
     except exc.DBAPIError as error:
         if isinstance(error.orig, errors.QueryCanceled):
             raise ConditionTooSlowError(seconds=TIMEOUT_S) from error

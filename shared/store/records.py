@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from shared.method.tasks import TaskType
 from shared.store.arrays import any_of, uuids
 from shared.store.gate import AcceptedInstruction
+from shared.store.marks import retracted_among
 from shared.store.tables.records import Candidate, Instance, Instruction
 from shared.store.tables.runs import RunTarget, Server
 
@@ -87,6 +88,11 @@ def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uu
     for row in session.scalars(rows):
         found[row.instance_id].append(row)
     return found
+
+
+def retracted_with(session: Session, candidates: Mapping[uuid.UUID, Sequence[Candidate]]) -> set[uuid.UUID]:
+    """Which of some instances, and of their candidates, are retracted."""
+    return retracted_among(session, [*candidates, *(each.id for of_one in candidates.values() for each in of_one)])
 
 
 def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[Instance]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from shared.errors import UserError
 from shared.job import JobSpec
 from shared.method.prompts import PromptTemplate
 from shared.method.tasks import SeedTask, Stage, TaskType
+from shared.store.arrays import any_of
 from shared.store.judgements import judgement_row
 from shared.store.keys import judgement_key, key
 from shared.store.tables.records import Instance, Instruction, Verdict
@@ -21,6 +22,7 @@ from shared.store.tables.runs import GOING_ON, Model, Run, RunPrompt, RunSeed, R
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
 from shared.store.tables.work import WorkItem, WorkState
+from shared.store.transitions import Transition, announce
 
 
 class RunNotFoundError(UserError):
@@ -75,6 +77,7 @@ def begin_run(session: Session, new: NewRun) -> Run:
         session.add(RunTarget(run_id=run.id, task_type=task_type, target=target))
     session.add(judgement_row(run.id, 0, new.job.terms))
     session.flush()
+    announce(session, Transition(run.id, RunState.RUNNING, None, run.created_at))
     return run
 
 
@@ -156,6 +159,12 @@ def find_run(session: Session, name: str) -> Run:
 def list_runs(session: Session) -> Sequence[Run]:
     """Every run, the newest first."""
     return session.scalars(select(Run).order_by(Run.created_at.desc())).all()
+
+
+def names_of(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What these runs are called, the earliest first."""
+    rows = session.execute(select(Run.id, Run.name).where(Run.id == any_of(ids)).order_by(Run.created_at, Run.id))
+    return dict(rows.all())
 
 
 def running_ids(session: Session) -> Sequence[uuid.UUID]:

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shared.store.cursors import pages
 from shared.store.tables.exports import LeftOut
 
 ROWS_AT_ONCE = 1000
@@ -105,10 +106,27 @@ def gather_again(session: Session, export_id: uuid.UUID) -> int:
     return taken.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
-def leave_out_others(session: Session, pages: Iterable[Sequence[uuid.UUID]]) -> None:
+def leave_out_retracted(session: Session) -> None:
+    """Leave out what is retracted, with the numbers of the retractions."""
+    session.execute(
+        text(
+            """
+            UPDATE selection s SET reason = :reason, detail = jsonb_build_object('retractions', m.numbers)
+            FROM (
+              SELECT r.record_id, jsonb_agg(t.id ORDER BY t.id) AS numbers
+              FROM retracted_records r JOIN retractions t ON t.id = r.retraction_id AND t.undone_at IS NULL
+              WHERE r.kind = 'example' GROUP BY r.record_id
+            ) m WHERE m.record_id = s.example_id AND s.reason IS NULL
+            """
+        ),
+        {"reason": LeftOut.RETRACTED},
+    )
+
+
+def leave_out_others(session: Session, passing: Iterable[Sequence[uuid.UUID]]) -> None:
     """Leave out whatever is not in the pages of those that a condition holds for."""
     session.execute(text("CREATE TEMPORARY TABLE passing (example_id uuid PRIMARY KEY) ON COMMIT DROP"))
-    for page in pages:
+    for page in passing:
         with _cursor(session).copy("COPY passing FROM STDIN") as copy:
             for example_id in page:
                 copy.write_row((example_id,))
@@ -138,16 +156,12 @@ def leave_out_disagreeing(session: Session, least: float) -> None:
 
 
 def compared_pages(session: Session) -> Iterator[list[Compared]]:
-    """The texts of what stays in so far, read in pages: memory stays flat."""
-    rows = session.execute(
-        text(
-            """
-            SELECT s.example_id, e.instruction, e.input, e.output
-            FROM selection s JOIN examples e ON e.id = s.example_id WHERE s.reason IS NULL
-            """
-        ).execution_options(yield_per=ROWS_AT_ONCE)
-    )
-    for page in rows.partitions():
+    """The texts of what stays in so far, in pages."""
+    statement = """
+        SELECT s.example_id, e.instruction, e.input, e.output
+        FROM selection s JOIN examples e ON e.id = s.example_id WHERE s.reason IS NULL
+    """
+    for page in pages(session, statement, ROWS_AT_ONCE):
         yield [Compared(*row) for row in page]
 
 
@@ -194,24 +208,16 @@ def count_kept(session: Session) -> int:
 
 
 def kept_pages(session: Session) -> Iterator[list[Kept]]:
-    """What stays in, in its order, read in pages."""
-    rows = session.execute(
-        text(
-            f"SELECT example_id, root_id, split FROM selection WHERE reason IS NULL ORDER BY {_ORDER}"  # noqa: S608 - ours
-        ).execution_options(yield_per=10 * ROWS_AT_ONCE)
-    )
-    for page in rows.partitions():
+    """What stays in, in its order, in pages."""
+    statement = f"SELECT example_id, root_id, split FROM selection WHERE reason IS NULL ORDER BY {_ORDER}"  # noqa: S608
+    for page in pages(session, statement, 10 * ROWS_AT_ONCE):
         yield [Kept(*row) for row in page]
 
 
 def left_out_pages(session: Session) -> Iterator[list[tuple[uuid.UUID, str]]]:
-    """What stays out with its reason, by the examples' keys, read in pages."""
-    rows = session.execute(
-        text("SELECT example_id, reason FROM selection WHERE reason IS NOT NULL ORDER BY example_id").execution_options(
-            yield_per=10 * ROWS_AT_ONCE
-        )
-    )
-    for page in rows.partitions():
+    """What stays out with its reason, by the examples' keys, in pages."""
+    statement = "SELECT example_id, reason FROM selection WHERE reason IS NOT NULL ORDER BY example_id"
+    for page in pages(session, statement, 10 * ROWS_AT_ONCE):
         yield [(row[0], row[1]) for row in page]
 
 

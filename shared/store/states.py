@@ -13,6 +13,7 @@ from shared.store.runs import targets_of
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.runs import GOING_ON, Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
+from shared.store.transitions import Transition, announce
 
 RESUMABLE = (RunState.PAUSED, RunState.SPENT, RunState.FAILED)
 
@@ -43,10 +44,11 @@ def end_run(session: Session, run_id: uuid.UUID, state: RunState, reason: str) -
         update(Run)
         .where(Run.id == run_id, Run.state.in_(GOING_ON))
         .values(state=state, reason=reason, finished_at=func.now(), active_s=_at_work())
-        .returning(Run.id)
-    ).first()
+        .returning(func.now())
+    ).scalar()
     if ended is None:
         return False
+    announce(session, Transition(run_id, state, reason, ended))
     drop_ready_work(session, run_id)
     mark_beyond_targets(session, run_id)
     return True
@@ -85,10 +87,11 @@ def resume_run(session: Session, run_id: uuid.UUID) -> bool:
         update(Run)
         .where(Run.id == run_id, Run.state.in_(RESUMABLE))
         .values(state=RunState.RUNNING, reason=None, finished_at=None, active_since=func.now())
-        .returning(Run.id)
-    ).first()
+        .returning(func.now())
+    ).scalar()
     if resumed is None:
         return False
+    announce(session, Transition(run_id, RunState.RUNNING, None, resumed))
     going_on = select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_(None))
     session.execute(
         update(WorkItem)

@@ -7,24 +7,23 @@ from typing import Any
 
 import psycopg
 
-# docs/kubernetes.md has an administrator say this
-GRANTS = ("GRANT SELECT (id, state) ON runs TO {role}", "GRANT SELECT (run_id, queue, state) ON work_items TO {role}")
+from shared.store.roles import Role, create_login
+from shared.store.session import make_engine
 
 
 @contextmanager
 def a_scaler(database_url: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
     """A connection of a new login, which is gone afterwards."""
-    role = f"scaler_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
-        for grant in GRANTS:
-            owner.execute(grant.format(role=role))
-        try:
-            with psycopg.connect(database_url, user=role, password=role, autocommit=True) as connection:
-                yield connection
-        finally:
-            owner.execute(f"DROP OWNED BY {role}")
-            owner.execute(f"DROP ROLE {role}")
+    name = password = f"scaler_{uuid.uuid4().hex[:8]}"
+    engine = make_engine(database_url)
+    create_login(engine, name, Role.SCALER, password)
+    engine.dispose()
+    try:
+        with psycopg.connect(database_url, user=name, password=password, autocommit=True) as connection:
+            yield connection
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as owner:
+            owner.execute(f"DROP ROLE {name}")
 
 
 def ask(scaler: "psycopg.Connection[tuple[Any, ...]]", question: str) -> float:

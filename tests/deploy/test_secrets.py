@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 from shared.settings import Settings
+from shared.store.roles import Role
 from shared.store.session import make_engine
 from tests.deploy.rendering import MANIFESTS, ROOT, Rendered, container_of, labels_of, name_of, pod_of, secret_keys
-from tests.deploy.scaler_login import GRANTS
 
 DOCS = ROOT / "docs" / "kubernetes.md"
 DATABASE, BROKER = "ensemble-instruct-database", "ensemble-instruct-broker"
@@ -42,7 +42,10 @@ def test_no_file_of_the_manifests_holds_a_password() -> None:
 def test_a_pod_gets_the_secrets_that_it_needs_and_no_others(prod: Rendered, dev: Rendered) -> None:
     for rendered in (prod, dev):
         for each in rendered.workloads:
-            wanted = KEYS.get(labels_of(pod_of(each))["app.kubernetes.io/component"], OF_WORKERS)
+            component = labels_of(pod_of(each))["app.kubernetes.io/component"]
+            wanted = KEYS.get(component, OF_WORKERS)
+            if rendered is dev and component == "migration":
+                wanted = wanted | {("logins", role.value) for role in (Role.WORKER, Role.OPERATOR, Role.SCALER)}
             assert set(secret_keys(each)) == wanted
             assert not [source for source in container_of(each).get("envFrom", ()) if "secretRef" in source]
 
@@ -64,11 +67,27 @@ def test_the_trial_makes_every_secret_that_is_asked_for(dev: Rendered, of_job_on
 
 def test_the_trials_addresses_lead_to_its_own_stores(dev: Rendered) -> None:
     secrets = given(dev)
-    for key in ("owner-url", "worker-url", "operator-url", "scaler-url"):
+    logins = {"owner-url": ("postgres", "password")}
+    logins |= {f"{role}-url": ("logins", role.value) for role in (Role.WORKER, Role.OPERATOR, Role.SCALER)}
+    for key, password in logins.items():
         url = make_engine(secrets[DATABASE, key]).url
-        assert url.password == secrets["postgres", "password"]
+        assert url.password == secrets[password]
         assert ("Service", str(url.host).partition(".")[0]) in dev.names
         assert url.port == 5432
+
+
+def test_the_trials_migration_makes_the_logins_that_its_addresses_name(dev: Rendered) -> None:
+    secrets = given(dev)
+    (container,) = dev.named("Job", "migration")["spec"]["template"]["spec"]["containers"]
+    variables = {each["valueFrom"]["secretKeyRef"]["key"]: each["name"] for each in container["env"]}
+    for role in (Role.WORKER, Role.OPERATOR, Role.SCALER):
+        user = make_engine(secrets[DATABASE, f"{role}-url"]).url.username
+        made = f"db create-user {user} --role {role} --password-env {variables[role.value]}"
+        assert made in container["command"][-1]
+
+
+def test_the_trials_broker_is_the_one_that_its_address_names(dev: Rendered) -> None:
+    secrets = given(dev)
     broker = Settings.model_validate({"REDIS_URL": secrets[BROKER, "url"]}).broker()
     assert broker == f"redis://:{secrets['redis', 'password']}@redis:6379/0"
 
@@ -89,12 +108,12 @@ def test_passwords_are_made_once_and_differ_each_time(tmp_path: Path) -> None:
     assert made[0] != made[1]
 
 
-def test_the_documentation_lists_every_secret_and_the_rights_of_the_scaler(prod: Rendered) -> None:
+def test_the_documentation_lists_every_secret_and_a_login_for_each_role(prod: Rendered) -> None:
     said = DOCS.read_text()
     asked = {key for each in prod.workloads for key in secret_keys(each)}
     (reference,) = [each["spec"]["secretTargetRef"][0] for each in prod.of("TriggerAuthentication")]
     for secret, key in {*asked, (reference["name"], reference["key"]), ("hub-token", "token")}:
         assert f"`{secret}`" in said
         assert f"`{key}`" in said
-    for grant in GRANTS:
-        assert grant.format(role="ensemble_scaler") in said
+    for role in Role:
+        assert f"--role {role}" in said

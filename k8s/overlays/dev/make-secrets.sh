@@ -9,19 +9,26 @@ if [ -e secrets ]; then
 fi
 umask 077
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
-postgres=$(random)
+owner=$(random)
+worker=$(random)
+operator=$(random)
+scaler=$(random)
 redis=$(random)
-address="postgresql://ensemble_instruct:$postgres@postgres:5432/ensemble_instruct"
 mkdir secrets
 {
-    echo "owner-url=$address"
-    echo "worker-url=$address"
-    echo "operator-url=$address"
+    echo "owner-url=postgresql://ensemble_instruct:$owner@postgres:5432/ensemble_instruct"
+    echo "worker-url=postgresql://worker:$worker@postgres:5432/ensemble_instruct"
+    echo "operator-url=postgresql://operator:$operator@postgres:5432/ensemble_instruct"
     # KEDA asks from another namespace
-    echo "scaler-url=postgresql://ensemble_instruct:$postgres@postgres.ensemble-instruct:5432/ensemble_instruct"
+    echo "scaler-url=postgresql://scaler:$scaler@postgres.ensemble-instruct:5432/ensemble_instruct"
 } > secrets/database.env
+{
+    echo "worker=$worker"
+    echo "operator=$operator"
+    echo "scaler=$scaler"
+} > secrets/logins.env
 echo "url=redis://:$redis@redis:6379/0" > secrets/broker.env
-echo "password=$postgres" > secrets/postgres.env
+echo "password=$owner" > secrets/postgres.env
 echo "password=$redis" > secrets/redis.env
 echo "token=${HF_TOKEN:-}" > secrets/hub-token.env
 echo "wrote $PWD/secrets"

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from shared.store import gate
-from shared.store.audit import keys, records, totals, work
+from shared.store.audit import keys, records, retractions, totals, work
 from shared.store.audit.check import Check, Finding
 from shared.store.audit.novelty import novelty
 from shared.store.audit.served import ServedCall, served
@@ -18,7 +18,10 @@ from shared.store.loading import RunContext, load_run
 from shared.store.runs import targets_of
 from shared.store.tables.runs import Run
 
-CHECKS: tuple[Check, ...] = (*records.CHECKS, *keys.CHECKS, *work.CHECKS, *totals.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *(*records.CHECKS, *keys.CHECKS, *work.CHECKS, *totals.CHECKS),
+    *retractions.CHECKS,
+)
 MEMORY = "256MB"  # for a sort or a hash: Postgres's own default spills a large run's to disk
 FAR = 2**62
 

@@ -6,13 +6,19 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
+from shared.store.roles import Role, create_login
+from shared.store.session import make_engine
 from tests.integration.admin.command_line import CommandLine, row_counts, start
 from tests.integration.admin.conftest import Finished
+
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of a login that lives as long as a test
 
 
 def lines_of(path: str | Path) -> list[dict[str, object]]:
@@ -81,6 +87,20 @@ def test_surplus_is_exported_when_asked_for(changing_command: CommandLine, chang
     wanted = changing_command("export", changeable.name, "--out", "wanted").out.strip()
     every = changing_command("export", changeable.name, "--out", "every", "--surplus").out.strip()
     assert [len(lines_of(path)) for path in (wanted, every)] == [made[0] - made[1], made[0]]
+
+
+def test_an_operator_exports(changing_command: CommandLine, changeable: Finished) -> None:
+    engine, name = make_engine(changeable.database_url), f"operator_{uuid.uuid4().hex[:8]}"
+    create_login(engine, name, Role.OPERATOR, PASSWORD)
+    url = make_url(changeable.database_url).set(username=name, password=PASSWORD)
+    environment = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    options = ("--where", "position >= 0", "--licence", "mit")
+    assert "licence left out 5" in changing_command.refused(2, "export", changeable.name, *options, **environment)
+    outcome = changing_command("export", changeable.name, *options[:2], "--format", "parquet", **environment)
+    assert (outcome.code, outcome.out) == (0, f"exports/{changeable.name}/examples.parquet\n")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP ROLE {name}")
+    engine.dispose()
 
 
 def test_columns_are_told_when_asked_for(changing_command: CommandLine, changeable: Finished) -> None:

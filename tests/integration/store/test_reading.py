@@ -115,3 +115,6 @@ def test_a_user_who_is_no_reader_reads_with_the_rights_of_its_own(
             assert len(found(session, "output = 'short'", judged)) == 1
     finally:
         engine.dispose()
+        with sessions.begin() as session:
+            session.execute(text(f"DROP OWNED BY {name}"))
+            session.execute(text(f"DROP ROLE {name}"))

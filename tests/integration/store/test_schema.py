@@ -26,7 +26,7 @@ from shared.store.tables import Base
 VIEWS = [
     *("candidates", "edges", "examples", "export_exclusions", "export_rows", "exports"),
     *("funnel", "generations", "instances", "instructions", "judgements", "models"),
-    *("prompt_templates", "rejections", "runs", "seed_influence", "seed_tasks"),
+    *("prompt_templates", "rejections", "retracted_records", "retractions", "runs", "seed_influence", "seed_tasks"),
     *("servers", "usage", "verdicts", "yields"),
 ]
 

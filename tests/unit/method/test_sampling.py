@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.method.sampling import (
+    SPARES,
     KeyedInstruction,
     KeyedSeed,
     draw_generated,
+    draw_instead,
     rng,
     sample_instance_demonstrations,
     sample_instruction_demonstrations,
@@ -91,3 +93,13 @@ def test_drawn_numbers_are_in_the_pool_and_none_comes_twice(pool: int, count: in
 def test_never_more_seeds_than_asked_nor_than_there_are_nor_twice_the_same(pool: int, count: int, ordinal: int) -> None:
     drawn = sample_instruction_demonstrations(SEEDS[:pool], (), n_seeds=count, key="run", ordinal=ordinal)
     assert len(drawn) == len({demonstration.key for demonstration in drawn}) == min(pool, count)
+
+
+@given(pool=st.integers(1, 300), count=st.integers(1, 6), ordinal=st.integers(0, 50))
+def test_spares_are_others_of_the_pool_and_the_same_again(pool: int, count: int, ordinal: int) -> None:
+    drawn = draw_generated(pool, count, key="run", ordinal=ordinal)
+    spares = draw_instead(pool, drawn, key="run", ordinal=ordinal)
+    assert spares == draw_instead(pool, drawn, key="run", ordinal=ordinal)
+    assert len(set(spares)) == len(spares)
+    assert set(spares) <= set(range(pool)) - set(drawn)
+    assert len(spares) >= min(pool - len(drawn), SPARES)

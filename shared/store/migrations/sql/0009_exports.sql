@@ -14,6 +14,10 @@ SELECT
   e.surplus, j.rule, j.threshold, v.exact_match, v.margin, cardinality(v.candidate_ids) AS candidates, v.scores,
   c.voice AS chosen_voice, m.name AS chosen_model,
   e.verdict_id, e.candidate_id, e.instance_id, n.instruction_id, e.created_at,
+  EXISTS (
+    SELECT FROM retracted_records m JOIN retractions t ON t.id = m.retraction_id
+    WHERE m.record_id = e.id AND m.kind = 'example' AND t.undone_at IS NULL
+  ) AS retracted,
   (
     SELECT CASE
       WHEN v.exact_match AND max(pair.score) = 0 THEN ( -- texts without a word, such as "+", have no Rouge-L

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -80,7 +80,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION lineage.comparable(text)")
     for table in ("export_exclusions", "export_rows", "export_judgements", "exports"):
         op.drop_table(table)
-    before = (SQL / "0003_lineage.sql").read_text()
-    begin, end = before.index("CREATE VIEW lineage.examples"), before.index("CREATE VIEW lineage.generations")
-    op.get_bind().exec_driver_sql(before[begin:end])
+    before = (SQL / "0008_retractions.sql").read_text()
+    begin = before.index("CREATE OR REPLACE VIEW lineage.examples")
+    op.get_bind().exec_driver_sql(before[begin : before.index(";", begin) + 1])
     op.execute("GRANT SELECT ON lineage.examples TO dataset_reader")

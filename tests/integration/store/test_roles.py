@@ -1,0 +1,186 @@
+"""What logins of each role may do, and above all what they may not."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import LiteralString
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from sqlalchemy import Engine, make_url
+
+from services.local.postgres import Postgres
+from shared.store.retractions import retract
+from shared.store.roles import MayNotCreateUsersError, Role, UserIsMoreError, WeakPasswordError, create_login
+from shared.store.roots import find_roots
+from shared.store.session import Sessions, make_engine
+from shared.store.tables.retractions import RootKind
+from tests.integration.admin.command_line import CommandLine
+from tests.integration.store.planted import plant_run
+
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of logins that live as long as a test
+Login = Callable[[Role], str]
+
+
+@pytest.fixture
+def login(engine: Engine, postgres: Postgres, database_url: str) -> Iterator[Login]:
+    """Makes logins; each gets an address. They are the server's, so they go with the test."""
+    names: list[str] = []
+
+    def make(role: Role) -> str:
+        names.append(f"{role}_{uuid.uuid4().hex[:8]}")
+        create_login(engine, names[-1], role, PASSWORD)
+        return address(database_url, names[-1])
+
+    yield make
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def address(database_url: str, name: str, password: str = PASSWORD) -> str:
+    """The database's address for a login."""
+    return make_url(database_url).set(username=name, password=password).render_as_string(hide_password=False)
+
+
+def refused(url: str, statement: LiteralString) -> bool:
+    """Whether a statement is refused for want of a right."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        try:
+            connection.execute(statement)
+        except errors.InsufficientPrivilege:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE generations",
+        "ALTER TABLE generations ADD COLUMN more text",
+        "CREATE TABLE more (id integer)",
+        "TRUNCATE model_shares",
+        "DELETE FROM generations",
+        "DELETE FROM examples",
+        "UPDATE generations SET prompt = ''",
+        "UPDATE examples SET output = ''",
+        "UPDATE runs SET job = '{}'",
+        "INSERT INTO retracted_records VALUES (gen_random_uuid(), 1, 'example', 1)",
+        "UPDATE retractions SET undone_at = now(), undone_by = ''",
+        "CREATE TEMP TABLE servers (id uuid, model_id uuid); CREATE TRIGGER mine AFTER INSERT ON pg_temp.servers"
+        " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_made('server', 'ARRAY[c.id]')",
+        "INSERT INTO runs (id, name, job, fingerprint) VALUES (gen_random_uuid(), 'more', '{}', '')",
+        "DROP VIEW lineage.examples",
+        "CREATE ROLE more",
+        "UPDATE alembic_version SET version_num = ''",
+    ],
+)
+def test_a_worker_can_not(login: Login, statement: LiteralString) -> None:
+    assert refused(login(Role.WORKER), statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE runs", "TRUNCATE runs CASCADE", "DELETE FROM generations", "CREATE TABLE more (id integer)",
+     "UPDATE alembic_version SET version_num = ''"],
+)  # fmt: skip
+def test_an_operator_can_not(login: Login, statement: LiteralString) -> None:
+    assert refused(login(Role.OPERATOR), statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO seed_tasks SELECT * FROM seed_tasks",
+        "UPDATE runs SET state = 'cancelled'",
+        "DELETE FROM model_shares",
+        "DROP VIEW lineage.examples",
+        "CREATE TABLE lineage.more (id integer)",
+        "CREATE TABLE more (id integer)",
+        "SELECT job FROM runs",
+    ],
+)
+def test_a_reader_can_not(login: Login, statement: LiteralString) -> None:
+    assert refused(login(Role.READER), statement)
+
+
+def test_a_reader_asks_the_lineage(login: Login) -> None:
+    with psycopg.connect(login(Role.READER)) as connection:
+        assert connection.execute("SELECT count(*) FROM lineage.examples").fetchone() == (0,)
+
+
+def test_workers_and_operators_read_every_table(engine: Engine, login: Login) -> None:
+    login(Role.WORKER)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND NOT ("
+            " has_table_privilege('ensemble_worker', oid, 'SELECT')"
+            " AND has_table_privilege('ensemble_operator', oid, 'SELECT')"
+            " AND (relname = 'alembic_version' OR has_table_privilege('ensemble_operator', oid, 'INSERT')))"
+        )
+        assert rows.scalars().all() == []
+
+
+def test_what_a_worker_adds_is_marked_though_it_may_not_mark(
+    sessions: Sessions, login: Login, database_url: str
+) -> None:
+    plant_run(sessions)
+    with sessions() as session:
+        roots = find_roots(session, RootKind.MODEL, "base")
+        retract(session, roots, "base", "it is wrong", "a test")
+    with psycopg.connect(login(Role.WORKER), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO servers (id, model_id, endpoint) VALUES (gen_random_uuid(), %s, 'http://127.0.0.1:1')",
+            [roots[0].id],
+        )
+        marked = "SELECT kind, distance FROM retracted_records ORDER BY distance"
+        assert connection.execute(marked).fetchall() == [("model", 0), ("server", 1)]
+
+
+def test_a_login_gets_another_password(engine: Engine, login: Login, database_url: str) -> None:
+    url = make_url(login(Role.WORKER))
+    assert url.username
+    assert create_login(engine, url.username, Role.WORKER, "another-horse-battery") is False
+    with psycopg.connect(address(database_url, url.username, "another-horse-battery")):
+        pass
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(address(database_url, url.username))
+
+
+def test_a_login_that_is_something_else_is_left_alone(engine: Engine, login: Login) -> None:
+    name = make_url(login(Role.READER)).username
+    assert name
+    with pytest.raises(UserIsMoreError, match="a member of dataset_reader; choose another name for a worker"):
+        create_login(engine, name, Role.WORKER, PASSWORD)
+    with pytest.raises(UserIsMoreError, match="is a superuser"):
+        create_login(engine, "postgres", Role.WORKER, PASSWORD)
+
+
+def test_a_short_password_is_refused(engine: Engine) -> None:
+    with pytest.raises(WeakPasswordError, match="has 5 characters; let it have 12 or more"):
+        create_login(engine, "somebody", Role.READER, "short")
+
+
+def test_only_one_who_may_create_users_does(login: Login) -> None:
+    engine = make_engine(login(Role.OPERATOR))
+    try:
+        with pytest.raises(MayNotCreateUsersError, match="Use the owner's address"):
+            create_login(engine, "somebody", Role.READER, PASSWORD)
+    finally:
+        engine.dispose()
+
+
+def test_the_command_takes_the_password_from_the_environment(
+    engine: Engine,
+    postgres: Postgres,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    command, name = CommandLine(monkeypatch, capsys), f"reader_{uuid.uuid4().hex[:8]}"
+    assert "NEW_USER_PASSWORD is not set" in command.refused(2, "db", "create-user", name, "--role", "reader")
+    made = command("db", "create-user", name, "--role", "reader", NEW_USER_PASSWORD=PASSWORD)
+    assert made.err == f"user '{name}' is there now, as reader\n"
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
