@@ -18,6 +18,7 @@ MODULES = {
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     "export": "exporting",
     **dict.fromkeys(("exports", "diff"), "exports"),
+    "push": "pushing",
     "db": "data",
     "k8s": "kubernetes",
     "lineage": "lineage",

@@ -119,6 +119,9 @@ def export_runs(
             help="provenance.parquet, where each example came from; by default if pyarrow is installed",
         ),
     ] = None,
+    prov: Annotated[
+        bool, typer.Option("--prov", help="provenance.prov.json, where they all came from in the W3C's words")
+    ] = False,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", metavar="EXPORT", help="make an earlier export again, by its id or the beginning"),
@@ -140,6 +143,7 @@ def export_runs(
         split=_split(split),
         limit=limit,
         shuffle=shuffle,
+        prov=prov,
     )
     if as_of is not None:
         flags = {_flag("card", card): card is not None, _flag("provenance", provenance): provenance is not None}
@@ -158,7 +162,7 @@ def export_runs(
             done = export(session, request, folder, progress_bar)
     _tell(done, folder, as_json=as_json)
     if as_of is not None:
-        _tell_of_retracted(earlier, done.record)
+        tell_of_retracted(earlier, done.record)
 
 
 @contextmanager
@@ -273,7 +277,8 @@ def _tell(done: Exported, folder: Path, *, as_json: bool) -> None:
         warn(f"not the same bytes as the first time: {change}")
 
 
-def _tell_of_retracted(earlier: ExportRecord, now: ExportRecord) -> None:
+def tell_of_retracted(earlier: ExportRecord, now: ExportRecord) -> None:
+    """Say what is not in an export that was made again."""
     if now.id != earlier.id:
         gone = earlier.rows - now.rows
         warn(f"{gone} of its {earlier.rows} examples were retracted since, so this is another export than {earlier.id}")

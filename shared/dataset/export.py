@@ -25,6 +25,7 @@ from shared.dataset.export_record import (
     record_of,
 )
 from shared.dataset.parquet_format import require_pyarrow
+from shared.dataset.prov_file import write_prov
 from shared.dataset.provenance_file import write_provenance
 from shared.errors import WorldError
 from shared.store import selection
@@ -56,6 +57,7 @@ class Part:
 PARTS = (
     Part("writing", write_examples),
     Part("tracing", write_provenance, lambda options: options.provenance),
+    Part("tracing", write_prov, lambda options: options.prov),
     Part("describing", write_croissant, lambda options: options.card),
     Part("describing", write_card, lambda options: options.card),
 )
