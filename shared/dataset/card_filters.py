@@ -45,9 +45,9 @@ def sampling(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_value(parameters[name])}" for name in names)
 
 
-def pairs(values: Mapping[str, Any]) -> str:
-    """What each voice has."""
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+def pairs(values: Mapping[str, float | str]) -> str:
+    """What each voice has: a weight, or a family."""
+    return ", ".join(f"{name} {each if isinstance(each, str) else f'{each:g}'}" for name, each in values.items())
 
 
 def _value(value: Any) -> str:

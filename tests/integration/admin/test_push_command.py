@@ -1,15 +1,24 @@
 """`ensemble-instruct push`: what the hub gets, who may see it, and what is refused, by us or by the hub."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import huggingface_hub
-import psycopg
 import pytest
 
+from services.local.postgres import Postgres
+from shared.dataset.choosing import Request
+from shared.dataset.export import export
+from shared.dataset.export_record import ExportFormat, ExportOptions, ExportRecord
+from shared.store.exports import ExportedRun
+from shared.store.keys import judgement_key
+from shared.store.session import make_engine, make_sessions
 from tests.integration.admin.command_line import CommandLine, row_counts
-from tests.integration.admin.conftest import Finished
+from tests.integration.admin.conftest import Finished, clone
 from tests.integration.admin.hub_server import READER, WRITER, HubServer, Repository
 
 REPOSITORY = "someone/data"
@@ -28,11 +37,40 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-@pytest.fixture
-def folder(hub: HubServer, changing_command: CommandLine, changeable: Finished, tmp_path: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A database with an export, and the folder that it was written to."""
+
+    database_url: str
+    record: ExportRecord
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def written(postgres: Postgres, finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Written:
     """An export in two formats, one of them large to the hub."""
-    changing_command("export", changeable.name, "--format", "jsonl", "--format", "hf", "--out", "data")
-    return tmp_path / "data"
+    url = clone(postgres, finished.database_url.rpartition("/")[2])
+    options = ExportOptions(formats=(ExportFormat.JSONL, ExportFormat.HF), card=True, provenance=True)
+    run = ExportedRun(UUID(finished.id), finished.name, judgement_key(UUID(finished.id)), 0)
+    folder = tmp_path_factory.mktemp("written") / "data"
+    engine = make_engine(url)
+    with make_sessions(engine)() as session:
+        record = export(session, Request((run,), options), folder).record
+    engine.dispose()  # or the database can't be copied
+    return Written(url, record, folder)
+
+
+@pytest.fixture
+def command(bare_command: CommandLine, written: Written, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line with the database of the export."""
+    monkeypatch.setenv("DATABASE_URL", written.database_url)
+    return bare_command
+
+
+@pytest.fixture
+def folder(hub: HubServer, written: Written, tmp_path: Path) -> Path:
+    """A copy of the export's folder."""
+    return Path(shutil.copytree(written.folder, tmp_path / "data"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -43,39 +81,31 @@ def held(repository: Repository) -> dict[str, bytes]:
     return {path: content for path, content in repository.files.items() if path != ".gitattributes"}
 
 
-def export_id(changeable: Finished) -> str:
-    """The newest export."""
-    with psycopg.connect(changeable.database_url) as connection:
-        found = connection.execute("SELECT id FROM lineage.exports ORDER BY created_at DESC LIMIT 1").fetchone()
-    assert found
-    return str(found[0])
-
-
 def test_a_folder_is_sent_as_it_is_to_a_private_repository(
-    hub: HubServer, folder: Path, changing_command: CommandLine, changeable: Finished
+    hub: HubServer, folder: Path, command: CommandLine, written: Written
 ) -> None:
-    outcome = changing_command("push", folder, REPOSITORY)
+    outcome = command("push", folder, REPOSITORY)
     assert (outcome.code, outcome.out) == (0, f"{hub.url}/datasets/{REPOSITORY}\n")
     assert "someone/data, private, now holds export" in outcome.err
     repository = hub.repositories[REPOSITORY]
     assert repository.private
     assert held(repository) == contents(folder)
-    assert [commit["summary"] for commit in repository.commits] == [f"Export {export_id(changeable)}"]
+    assert [commit["summary"] for commit in repository.commits] == [f"Export {written.record.id}"]
     assert {"provenance.parquet", "data/train-00000-of-00001.parquet"} == repository.large
 
 
 def test_an_export_is_made_again_for_it_and_anybody_may_read_it_if_so_asked(
-    hub: HubServer, folder: Path, changing_command: CommandLine, changeable: Finished
+    hub: HubServer, folder: Path, command: CommandLine, written: Written
 ) -> None:
-    id = export_id(changeable)
-    told = json.loads(changing_command("push", id[:8], REPOSITORY, "--public", "--json").out)
+    id = str(written.record.id)
+    told = json.loads(command("push", id[:8], REPOSITORY, "--public", "--json").out)
     assert (told["export"], told["private"], told["changed"], told["removed"]) == (id, False, True, [])
     assert not hub.repositories[REPOSITORY].private
     assert held(hub.repositories[REPOSITORY]) == contents(folder)
 
 
-def test_the_token_goes_to_the_hub_alone(hub: HubServer, folder: Path, changing_command: CommandLine) -> None:
-    outcome = changing_command("push", folder, REPOSITORY)
+def test_the_token_goes_to_the_hub_alone(hub: HubServer, folder: Path, command: CommandLine) -> None:
+    outcome = command("push", folder, REPOSITORY)
     assert WRITER not in outcome.out + outcome.err
     asked = [seen for seen in hub.seen if seen.path.startswith(("/api/repos", "/api/datasets", "/datasets"))]
     assert {seen.authorization for seen in asked} == {f"Bearer {WRITER}"}
@@ -83,37 +113,37 @@ def test_the_token_goes_to_the_hub_alone(hub: HubServer, folder: Path, changing_
     assert all(WRITER.encode() not in seen.body for seen in hub.seen)
 
 
-def test_the_same_again_makes_no_commit(hub: HubServer, folder: Path, changing_command: CommandLine) -> None:
-    changing_command("push", folder, REPOSITORY)
-    assert "already held export" in changing_command("push", folder, REPOSITORY).err
+def test_the_same_again_makes_no_commit(hub: HubServer, folder: Path, command: CommandLine) -> None:
+    command("push", folder, REPOSITORY)
+    assert "already held export" in command("push", folder, REPOSITORY).err
     assert len(hub.repositories[REPOSITORY].commits) == 1
 
 
 def test_another_export_takes_the_place_of_the_earlier_and_leaves_the_rest_alone(
-    hub: HubServer, folder: Path, changing_command: CommandLine, changeable: Finished, tmp_path: Path
+    hub: HubServer, folder: Path, command: CommandLine, written: Written, tmp_path: Path
 ) -> None:
-    changing_command("push", folder, REPOSITORY)
+    command("push", folder, REPOSITORY)
     hub.repositories[REPOSITORY].files["notes.txt"] = b"mine"
-    changing_command("export", changeable.name, "--format", "messages", "--out", "other")
-    outcome = changing_command("push", "other", REPOSITORY)
+    command("export", written.record.runs[0].run, "--format", "messages", "--out", "other")
+    outcome = command("push", "other", REPOSITORY)
     assert "removed there, of earlier exports: data/train-00000-of-00001.parquet, examples.jsonl" in outcome.err
     assert held(hub.repositories[REPOSITORY]) == {**contents(tmp_path / "other"), "notes.txt": b"mine"}
 
 
 def test_what_is_public_gets_nothing_that_was_not_meant_to_be(
-    hub: HubServer, folder: Path, changing_command: CommandLine
+    hub: HubServer, folder: Path, command: CommandLine
 ) -> None:
     hub.repositories[REPOSITORY] = Repository(private=False, files={"notes.txt": b"mine"})
-    told = changing_command.refused(2, "push", folder, REPOSITORY)
+    told = command.refused(2, "push", folder, REPOSITORY)
     assert "someone/data is public, so that anybody could read what is pushed to it; say --public" in told
     assert hub.repositories[REPOSITORY].files == {"notes.txt": b"mine"}
-    assert changing_command("push", folder, REPOSITORY, "--public").code == 0
+    assert command("push", folder, REPOSITORY, "--public").code == 0
     assert held(hub.repositories[REPOSITORY]).keys() == {*contents(folder), "notes.txt"}
 
 
-def test_what_is_private_stays_so(hub: HubServer, folder: Path, changing_command: CommandLine) -> None:
+def test_what_is_private_stays_so(hub: HubServer, folder: Path, command: CommandLine) -> None:
     hub.repositories[REPOSITORY] = Repository(private=True)
-    outcome = changing_command("push", folder, REPOSITORY, "--public")
+    outcome = command("push", folder, REPOSITORY, "--public")
     assert "someone/data was there and is private; make it public in its settings" in outcome.err
     assert hub.repositories[REPOSITORY].private
 
@@ -127,12 +157,12 @@ def test_what_is_private_stays_so(hub: HubServer, folder: Path, changing_command
     ],
 )
 def test_a_folder_that_was_changed_is_not_sent(
-    hub: HubServer, folder: Path, changing_command: CommandLine, changeable: Finished, change: object, told: str
+    hub: HubServer, folder: Path, command: CommandLine, written: Written, change: object, told: str
 ) -> None:
     assert callable(change)
     change(folder)
-    message = changing_command.refused(2, "push", folder, REPOSITORY)
-    assert f"data is not as export {export_id(changeable)} was written: {told}. Only what is recorded" in message
+    message = command.refused(2, "push", folder, REPOSITORY)
+    assert f"data is not as export {written.record.id} was written: {told}. Only what is recorded" in message
     assert hub.repositories == {}
 
 
@@ -145,21 +175,21 @@ def test_a_folder_that_was_changed_is_not_sent(
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_hub_hears_of_it(
-    hub: HubServer, later_command: CommandLine, finished: Finished, arguments: tuple[str, ...], told: str
+    hub: HubServer, command: CommandLine, written: Written, arguments: tuple[str, ...], told: str
 ) -> None:
     Path("empty").mkdir()
-    before = row_counts(finished.database_url)
-    assert told in later_command.refused(2, "push", *arguments)
+    before = row_counts(written.database_url)
+    assert told in command.refused(2, "push", *arguments)
     assert hub.seen == []
-    assert row_counts(finished.database_url) == before
+    assert row_counts(written.database_url) == before
 
 
 def test_without_a_token_nothing_is_asked(
-    hub: HubServer, later_command: CommandLine, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer, command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
-    assert "HF_TOKEN is not set: set it to a token" in later_command.refused(2, "push", "abcdef12", REPOSITORY)
-    assert "HF_TOKEN is not set" in later_command.refused(2, "push", "abcdef12", REPOSITORY, HF_TOKEN="")
+    assert "HF_TOKEN is not set: set it to a token" in command.refused(2, "push", "abcdef12", REPOSITORY)
+    assert "HF_TOKEN is not set" in command.refused(2, "push", "abcdef12", REPOSITORY, HF_TOKEN="")
     assert hub.seen == []
 
 
@@ -172,9 +202,9 @@ def test_without_a_token_nothing_is_asked(
     ],
 )
 def test_a_token_without_the_right_is_told_and_not_shown(
-    hub: HubServer, folder: Path, changing_command: CommandLine, token: str, repository: str, told: str
+    hub: HubServer, folder: Path, command: CommandLine, token: str, repository: str, told: str
 ) -> None:
-    message = changing_command.refused(2, "push", folder, repository, HF_TOKEN=token)
+    message = command.refused(2, "push", folder, repository, HF_TOKEN=token)
     assert told in message
     assert token not in message
     assert hub.repositories == {}
@@ -192,61 +222,61 @@ def test_a_token_without_the_right_is_told_and_not_shown(
     ],
 )
 def test_a_hub_that_fails_is_told(
-    hub: HubServer, folder: Path, changing_command: CommandLine, failing: str, status: int, told: str
+    hub: HubServer, folder: Path, command: CommandLine, failing: str, status: int, told: str
 ) -> None:
     hub.failing = {failing: status}
-    outcome = changing_command("push", folder, REPOSITORY)
+    outcome = command("push", folder, REPOSITORY)
     assert outcome.code == (2 if status == 403 else 1)
     assert told in " ".join(outcome.err.split())
     assert "Traceback" not in outcome.err
     assert WRITER not in outcome.err
     assert all(held(repository) == {} for repository in hub.repositories.values())
     hub.failing = {}
-    assert changing_command("push", folder, REPOSITORY).code == 0
+    assert command("push", folder, REPOSITORY).code == 0
     assert held(hub.repositories[REPOSITORY]) == contents(folder)
 
 
 def test_whoever_commits_in_the_same_moment_is_not_overwritten(
-    hub: HubServer, folder: Path, changing_command: CommandLine
+    hub: HubServer, folder: Path, command: CommandLine
 ) -> None:
     def commit() -> None:
         hub.repositories[REPOSITORY].commits.append({"summary": "mine"})
 
     hub.before_commit = commit
-    assert "was changed by somebody else" in changing_command.refused(1, "push", folder, REPOSITORY)
+    assert "was changed by somebody else" in command.refused(1, "push", folder, REPOSITORY)
     assert held(hub.repositories[REPOSITORY]) == {}
 
 
-def test_a_hub_that_keeps_files_out_is_found_out(hub: HubServer, folder: Path, changing_command: CommandLine) -> None:
+def test_a_hub_that_keeps_files_out_is_found_out(hub: HubServer, folder: Path, command: CommandLine) -> None:
     hub.ignored = {"examples.jsonl"}
-    told = changing_command.refused(1, "push", folder, REPOSITORY)
+    told = command.refused(1, "push", folder, REPOSITORY)
     assert "someone/data does not hold what was pushed to it: examples.jsonl. Perhaps a .gitignore" in told
 
 
-def test_a_hub_that_is_not_there(folder: Path, changing_command: CommandLine) -> None:
-    told = changing_command.refused(1, "push", folder, REPOSITORY, HF_ENDPOINT="http://127.0.0.1:1")
+def test_a_hub_that_is_not_there(folder: Path, command: CommandLine) -> None:
+    told = command.refused(1, "push", folder, REPOSITORY, HF_ENDPOINT="http://127.0.0.1:1")
     assert "The hub at http://127.0.0.1:1 can't be reached" in told
     assert "Is this machine online" in told
 
 
-def test_what_answers_there_is_no_hub(hub: HubServer, folder: Path, changing_command: CommandLine) -> None:
+def test_what_answers_there_is_no_hub(hub: HubServer, folder: Path, command: CommandLine) -> None:
     hub.lost = True
-    assert "is no hub, or one that speaks otherwise" in changing_command.refused(1, "push", folder, REPOSITORY)
+    assert "is no hub, or one that speaks otherwise" in command.refused(1, "push", folder, REPOSITORY)
 
 
 def test_who_is_offline_on_purpose_is_reminded(
-    hub: HubServer, folder: Path, changing_command: CommandLine, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer, folder: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE forbids to speak to the hub" in changing_command.refused(2, "push", folder, REPOSITORY)
+    assert "HF_HUB_OFFLINE forbids to speak to the hub" in command.refused(2, "push", folder, REPOSITORY)
     assert hub.seen == []
 
 
 def test_a_hub_without_xet_storage_is_told_apart(
-    hub: HubServer, folder: Path, changing_command: CommandLine, monkeypatch: pytest.MonkeyPatch
+    hub: HubServer, folder: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
-    outcome = changing_command("push", folder, REPOSITORY)
+    outcome = command("push", folder, REPOSITORY)
     assert outcome.code == 1
     assert "The large files could not be sent" in outcome.err
     assert "set HF_HUB_DISABLE_XET=1" in " ".join(outcome.err.split())
@@ -255,14 +285,20 @@ def test_a_hub_without_xet_storage_is_told_apart(
 
 
 def test_what_was_retracted_since_is_not_sent(
-    hub: HubServer, folder: Path, changing_command: CommandLine, changeable: Finished
+    hub: HubServer,
+    folder: Path,
+    command: CommandLine,
+    written: Written,
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("DATABASE_URL", clone(postgres, written.database_url.rpartition("/")[2]))
     gone = json.loads((folder / "examples.jsonl").read_text().splitlines()[0])["id"]
-    assert changing_command("retract", "--example", gone, "--reason", "wrong").code == 0
-    told = changing_command.refused(2, "push", folder, REPOSITORY)
+    assert command("retract", "--example", gone, "--reason", "wrong").code == 0
+    told = command.refused(2, "push", folder, REPOSITORY)
     assert "1 of the 5 examples in" in told
     assert "were retracted since it was written" in told
     assert hub.repositories == {}
-    outcome = changing_command("push", export_id(changeable), REPOSITORY)
+    outcome = command("push", written.record.id, REPOSITORY)
     assert "1 of its 5 examples were retracted since, so this is another export" in outcome.err
     assert gone.encode() not in b"".join(held(hub.repositories[REPOSITORY]).values())
