@@ -79,9 +79,9 @@ def ours(protocol: str) -> Callable[[str, AsyncExitStack], OneCall]:
 
 CLIENTS: dict[str, Callable[[str, AsyncExitStack], OneCall]] = {
     "httpx2, bare": httpx2_bare,
-    "shared.lm over OpenAI's protocol (aiohttp)": ours("openai"),
+    "shared.lm over OpenAI's protocol": ours("openai"),
     "huggingface-hub, bare": hub_bare,
-    "shared.lm over TGI's protocol (huggingface-hub on aiohttp)": ours("tgi"),
+    "shared.lm over TGI's protocol (huggingface-hub on our client)": ours("tgi"),
 }
 
 

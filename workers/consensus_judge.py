@@ -11,13 +11,15 @@ from shared.method.consensus import judge
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store import gate, records, work
-from shared.store.copying import insert_rows
+from shared.store.copying import insert_records
 from shared.store.judgements import decide, example_row, usable, verdict_row
 from shared.store.loading import RunContext
+from shared.store.new_records import NewVerdict
+from shared.store.records import StoredCandidate
 from shared.store.runs import is_going_on
 from shared.store.session import cause, passes
 from shared.store.states import mark_beyond_targets
-from shared.store.tables.records import Candidate, RecordState, Verdict
+from shared.store.tables.records import RecordState
 from shared.store.work import Claim
 from shared.telemetry.logging import told
 from shared.telemetry.metrics import Operation
@@ -84,7 +86,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])
         kept = [(claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True) if claim.id in held]
-        insert_rows(session, [verdict for _, verdict in kept])
+        insert_records(session, [verdict for _, verdict in kept])
         completed = records.completed_types(session, context.run_id)
         examples = [
             example_row(
@@ -96,7 +98,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
             for claim, verdict in kept
             if verdict.state == RecordState.ACCEPTED
         ]
-        insert_rows(session, examples)
+        insert_records(session, examples)
         if not is_going_on(session, context.run_id):
             mark_beyond_targets(session, context.run_id)
         gate.count_each(
@@ -110,8 +112,8 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
 
 
 def _verdict(
-    context: RunContext, claim: Claim, candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]
-) -> Verdict:
+    context: RunContext, claim: Claim, candidates: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]
+) -> NewVerdict:
     terms = context.job.terms
     if has_crashed(context, claim):
         return verdict_row(context.run_id, 0, claim.subject, [], judge([], terms.rule, terms.threshold), CRASHED)

@@ -1,5 +1,6 @@
 """The `instances` queue: give an accepted instruction its input and first output."""
 
+import uuid
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
@@ -11,10 +12,11 @@ from shared.method.sampling import sample_instance_demonstrations
 from shared.method.tasks import Demonstration, Stage, TaskType
 from shared.queue import follow
 from shared.store import gate, records
-from shared.store.copying import insert_rows
+from shared.store.copying import insert_records
 from shared.store.keys import key
 from shared.store.loading import RunContext
-from shared.store.tables.records import Candidate, Instance, RecordState
+from shared.store.new_records import NewCandidate, NewInstance
+from shared.store.tables.records import RecordState
 from shared.store.work import Claim, NewWork, add_work
 from workers.calls import PreparedCall, prepare
 from workers.stages import Answered, Follow, GivenUp, LMStage
@@ -59,8 +61,8 @@ def save_instances(session: Session, context: RunContext, answers: Sequence[Answ
     """Parse each answer into an instance, accepted or with the reason why not; ask the other voices."""
     claims = [each.prepared.claim for each in answers]
     instructions = records.instructions(session, [claim.subject for claim in claims])
-    instances: list[Instance] = []
-    candidates: list[Candidate] = []
+    instances: list[NewInstance] = []
+    candidates: list[NewCandidate] = []
     planned: list[NewWork] = []
     for each in answers:
         claim = each.prepared.claim
@@ -73,8 +75,8 @@ def save_instances(session: Session, context: RunContext, answers: Sequence[Answ
         instance.input, instance.pending_outputs = parsed.input, len(context.job.outputs)
         candidates.append(_own_candidate(instance, parsed.output))
         planned += follow.after_instance(context.job, instance, claim.position)
-    insert_rows(session, instances)
-    insert_rows(session, candidates)
+    insert_records(session, instances)
+    insert_records(session, candidates)
     add_work(session, planned)
     rejected = [TaskType(each.task_type) for each in instances if each.state == RecordState.REJECTED]
     gate.count_each(session, context.run_id, concluded=rejected)
@@ -92,20 +94,18 @@ def _parsed(context: RunContext, instruction: str, each: Answered) -> ParsedInst
     return instance_rejection(instruction, parsed.input, parsed.output, task_type, limits) or parsed
 
 
-def _instance(context: RunContext, claim: Claim, **values: object) -> Instance:
-    return Instance(
+def _instance(context: RunContext, claim: Claim, generation_id: uuid.UUID | None) -> NewInstance:
+    return NewInstance(
         id=key("instance", claim.subject),
         run_id=context.run_id,
         task_type=claim.task_type,
         instruction_id=claim.subject,
-        state=RecordState.ACCEPTED,
-        pending_outputs=0,
-        **values,
+        generation_id=generation_id,
     )
 
 
-def _own_candidate(instance: Instance, output: str) -> Candidate:
-    return Candidate(
+def _own_candidate(instance: NewInstance, output: str) -> NewCandidate:
+    return NewCandidate(
         id=key("candidate", instance.id, 0),
         run_id=instance.run_id,
         instance_id=instance.id,
@@ -113,7 +113,6 @@ def _own_candidate(instance: Instance, output: str) -> Candidate:
         voice=OWN_VOICE,
         generation_id=instance.generation_id,
         output=output,
-        state=RecordState.ACCEPTED,
     )
 
 
@@ -124,7 +123,7 @@ def save_lost_instances(session: Session, context: RunContext, lost: Sequence[Gi
         instance = _instance(context, each.claim, generation_id=each.generation_id)
         instance.state, instance.reason = RecordState.REJECTED, each.fault
         instances.append(instance)
-    insert_rows(session, instances)
+    insert_records(session, instances)
     gate.count_each(session, context.run_id, concluded=[each.claim.task_type for each in lost])
     return Follow(advance=True)
 

@@ -2,10 +2,12 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +15,9 @@ from shared.method.novelty import NoveltyIndex
 from shared.method.tasks import TaskType
 from shared.store.gate import accepted_elsewhere, accepted_since
 from shared.store.loading import RunContext
+
+PAGE = 10_000  # texts
+T = TypeVar("T")
 
 
 @dataclass
@@ -24,9 +29,9 @@ class SyncedIndex:
 
     def catch_up(self, session: Session, run_id: uuid.UUID, task_type: TaskType) -> None:
         """Add what any worker has accepted meanwhile: all of it, if the caller holds the gate's lock."""
-        for instruction in accepted_since(session, run_id, task_type, self.synced):
-            self.index.add(str(instruction.id), instruction.text)
-            self.synced = instruction.order + 1
+        for page in _pages(accepted_since(session, run_id, task_type, self.synced)):
+            self.index.add_all([str(each.id) for each in page], [each.text for each in page])
+            self.synced = page[-1].order + 1
 
 
 @dataclass
@@ -53,11 +58,11 @@ class NoveltyIndexes:
         key = (context.run_id, task_type)
         if key not in self._indexes:
             index = NoveltyIndex(context.job.instructions.novelty_threshold)
-            for seed in context.seeds[task_type]:
-                index.add(seed.key, seed.task.instruction)
+            seeds = context.seeds[task_type]
+            index.add_all([seed.key for seed in seeds], [seed.task.instruction for seed in seeds])
             if context.novel_to != ():
-                for id, text in accepted_elsewhere(session, context.run_id, task_type, context.novel_to):
-                    index.add(str(id), text)
+                for page in _pages(accepted_elsewhere(session, context.run_id, task_type, context.novel_to)):
+                    index.add_all([str(id) for id, _ in page], [text for _, text in page])
             self._indexes[key] = SyncedIndex(index)
         synced = self._indexes[key]
         synced.catch_up(session, context.run_id, task_type)
@@ -68,3 +73,9 @@ class NoveltyIndexes:
         for key in [key for key in list(self._turns) if key[0] not in run_ids]:
             self._indexes.pop(key, None)
             self._turns.pop(key, None)
+
+
+def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while page := list(islice(left, PAGE)):
+        yield page

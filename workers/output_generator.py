@@ -1,5 +1,6 @@
 """The `outputs.<model>` queues: have one more voice answer an instance."""
 
+import uuid
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
@@ -10,10 +11,11 @@ from shared.method.parsing import parse_output
 from shared.method.tasks import Stage
 from shared.queue import follow
 from shared.store import records
-from shared.store.copying import insert_rows
+from shared.store.copying import insert_records
 from shared.store.keys import key
 from shared.store.loading import RunContext
-from shared.store.tables.records import Candidate, RecordState
+from shared.store.new_records import NewCandidate
+from shared.store.tables.records import RecordState
 from shared.store.work import Claim, add_work
 from workers.calls import PreparedCall, prepare
 from workers.instance_generator import demonstrations
@@ -66,7 +68,7 @@ def save_outputs(session: Session, context: RunContext, answers: Sequence[Answer
             candidate.reason = output_rejection(instruction, parsed.text, context.job.instances.limits)
         candidate.state = RecordState.REJECTED if candidate.reason else RecordState.ACCEPTED
         candidates.append(candidate)
-    insert_rows(session, candidates)
+    insert_records(session, candidates)
     return _spoken(session, [each.prepared.claim for each in answers])
 
 
@@ -77,19 +79,19 @@ def save_lost_outputs(session: Session, context: RunContext, lost: Sequence[Give
         candidate = _candidate(context, each.claim, generation_id=each.generation_id)
         candidate.state, candidate.reason = RecordState.REJECTED, each.fault
         candidates.append(candidate)
-    insert_rows(session, candidates)
+    insert_records(session, candidates)
     return _spoken(session, [each.claim for each in lost])
 
 
-def _candidate(context: RunContext, claim: Claim, **values: object) -> Candidate:
+def _candidate(context: RunContext, claim: Claim, generation_id: uuid.UUID | None) -> NewCandidate:
     number, voice = _voice(context, claim)
-    return Candidate(
+    return NewCandidate(
         id=key("candidate", claim.subject, number),
         run_id=context.run_id,
         instance_id=claim.subject,
         number=number,
         voice=voice.label,
-        **values,
+        generation_id=generation_id,
     )
 
 

@@ -43,6 +43,7 @@ FLUSH_S = 0.5  # how long an answer waits for others before it is written, at mo
 AHEAD_S = 0.5  # for how long the work claimed ahead should last
 MOST_AHEAD = 256  # pieces of work, however quick the model
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
+LOOK_HUNGRILY_S = 0.1  # and how often while it has room for calls
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
 WAIT_FOR_ROOM_S = 20.0  # how long it waits for room in a window that others fill, before it leaves its thread
 TURN_S = 30.0  # after which a stream makes room for other runs', if there are any
@@ -70,6 +71,7 @@ class Stream:
     _claimed: int = 0
     _suspect: uuid.UUID | None = None  # work held that may be what makes workers vanish
     _leaving: bool = False
+    _dry: bool = False  # its queue held less than it asked for, and nobody told of more since
     _feeding: bool = True
     _look: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -133,8 +135,8 @@ class Stream:
         call = asyncio.create_task(self._call(prepared), context=self._logged.copy())
         self._calls[call] = prepared.claim
         call.add_done_callback(self._ended)
-        if len(self._ready) <= self._ahead() // 2:
-            self.wake()
+        if not self._dry and len(self._ready) <= self._ahead() // 2:
+            self._look.set()
 
     def abort(self) -> None:
         """Break off the calls under way: a server stops writing when its client leaves. Their work is given back."""
@@ -143,8 +145,14 @@ class Stream:
                 self._aborted.append(claim)
 
     def wake(self) -> None:
-        """Look again at how much work is worth claiming."""
+        """There may be work."""
+        self._dry = False
         self._look.set()
+
+    def has_room(self) -> None:
+        """Look again at how much work is worth claiming, unless there was none a moment ago."""
+        if not self._dry:
+            self._look.set()
 
     async def _call(self, prepared: PreparedCall) -> None:
         outcome = await send(self.lm, prepared)
@@ -170,15 +178,18 @@ class Stream:
                 turn_ends = time.monotonic() + TURN_S
             self._look.clear()
             wanted = self._appetite()
-            if wanted and await self._refill(wanted) == wanted:
-                continue
+            if wanted:
+                self._dry = True  # unless somebody tells of work in the meantime
+                if await self._refill(wanted) == wanted:
+                    self._dry = False
+                    continue
             if self.held or self._outcomes:
                 busy = time.monotonic()
             elif await self._has_waited(time.monotonic() - busy):
                 return
             await asyncio.sleep(LOOK_AGAIN_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(LOOK_HUNGRILY_S if self.window.free else LOOK_S):
                     await self._look.wait()
             # With every server away nothing is kept from other workers, who may see it otherwise.
             keeps_s = 0 if self.lm.away else self.runtime.lease_slack_s / 2
@@ -250,8 +261,9 @@ class Stream:
     @property
     def _are_due(self) -> bool:
         """Whether the answers should be written at once."""
-        suspected = any(each.prepared.claim.id == self._suspect for each in self._outcomes)
-        return len(self._outcomes) >= BATCH or not self.held or suspected
+        if len(self._outcomes) >= BATCH or not self.held:
+            return True
+        return self._suspect is not None and any(each.prepared.claim.id == self._suspect for each in self._outcomes)
 
     async def _write_answers(self) -> None:
         """Write answers as they come, a batch at a time, until there will be no more."""

@@ -14,7 +14,7 @@ from shared.lm.protocol import Answer
 from shared.method.tasks import Stage, TaskType
 from shared.store.keys import ordinal, position
 from shared.store.loading import RunContext
-from shared.store.tables.records import Example, Instruction, Verdict
+from shared.store.new_records import NewExample, NewInstruction, NewVerdict
 from shared.store.work import Claim, work_key
 from shared.telemetry.traces import Attribute, Step, span_id, trace_id
 from workers.calls import Outcome
@@ -67,7 +67,7 @@ def tell_given_up(traces: "Traces", context: RunContext, claims: Sequence[Claim]
 
 
 def tell_gate(
-    traces: "Traces", context: RunContext, instructions: Sequence[Instruction], began: float, ended: float
+    traces: "Traces", context: RunContext, instructions: Sequence[NewInstruction], began: float, ended: float
 ) -> None:
     """Tell of instructions that have passed the gate, or not."""
     traces.tell(_gate(context, each, began, ended) for each in instructions if traces.wants(_gate_trace(each)))
@@ -76,8 +76,8 @@ def tell_gate(
 def tell_verdicts(
     traces: "Traces",
     context: RunContext,
-    verdicts: Sequence[tuple[Claim, Verdict]],
-    examples: Sequence[Example],
+    verdicts: Sequence[tuple[Claim, NewVerdict]],
+    examples: Sequence[NewExample],
     began: float,
     ended: float,
 ) -> None:
@@ -94,7 +94,7 @@ def _trace(claim: Claim) -> int:
     return trace_of(claim.run_id, claim.task_type, claim.position)
 
 
-def _gate_trace(instruction: Instruction) -> int:
+def _gate_trace(instruction: NewInstruction) -> int:
     return trace_of(instruction.run_id, TaskType(instruction.task_type), instruction.position)
 
 
@@ -127,7 +127,7 @@ def _call(context: RunContext, outcome: Outcome, *, last: bool) -> Step:
     )
 
 
-def _gate(context: RunContext, instruction: Instruction, began: float, ended: float) -> Step:
+def _gate(context: RunContext, instruction: NewInstruction, began: float, ended: float) -> Step:
     proposal = position(ordinal(instruction.position))
     task_type = TaskType(instruction.task_type)
     similarity = instruction.max_similarity
@@ -149,7 +149,7 @@ def _gate(context: RunContext, instruction: Instruction, began: float, ended: fl
 
 
 def _verdict(
-    context: RunContext, claim: Claim, verdict: Verdict, example: Example | None, began: float, ended: float
+    context: RunContext, claim: Claim, verdict: NewVerdict, example: NewExample | None, began: float, ended: float
 ) -> Step:
     return Step(
         trace=_trace(claim),

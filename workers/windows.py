@@ -65,7 +65,10 @@ class Caller(Protocol):
         """Break off the calls under way."""
 
     def wake(self) -> None:
-        """Look again at how much work is worth claiming."""
+        """There may be work, or another share."""
+
+    def has_room(self) -> None:
+        """More calls could be sent than are ready."""
 
 
 @dataclass
@@ -153,7 +156,9 @@ class CallWindow:
         while self.free:
             caller = next((each for each in self._callers if each.waiting), None)
             if caller is None:
-                return self._wake_all()
+                for each in self._callers:
+                    each.has_room()
+                return
             self.in_flight += 1
             caller.send_next()
 

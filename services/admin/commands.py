@@ -1,5 +1,6 @@
 """The commands by name. A command's module is imported when it is asked for: all of them together take a second."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -38,6 +39,8 @@ MODULES = {
 class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         module = import_module(f"services.admin.{MODULES[name]}")
+        if "structlog" in sys.modules:  # it takes a tenth of a second, and not all commands have something to log
+            _log_to_stderr()
         of_module = typer.Typer()
         module.register(of_module)
         return get_group(of_module).commands[name]
@@ -47,6 +50,13 @@ class _Commands(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(MODULES)
+
+
+def _log_to_stderr() -> None:
+    """Stdout is for results."""
+    import structlog
+
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 class Commands(TyperGroup):

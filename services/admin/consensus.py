@@ -74,7 +74,7 @@ def consensus(
     alignment = align(files)
     _warn(alignment, files)
     counts: Counter[str] = Counter()
-    for answered in with_progress(alignment.answered, "judging"):
+    for answered in with_progress(alignment.answered, "judging", len(alignment.answered)):
         weights = [weight[number] for number in answered.files] if weight else None
         families = [family[number] or None for number in answered.files] if family else None
         judgement = judge(answered.outputs, rule, threshold, weights=weights, families=families)

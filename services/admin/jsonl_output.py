@@ -2,10 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
-
-from rich.progress import Progress
 
 from services.admin.console import err
 
@@ -14,15 +12,24 @@ T = TypeVar("T")
 
 def write_line(value: dict[str, Any]) -> None:
     """One line of UTF-8, whatever the terminal's encoding; halves of characters are written as escapes."""
+    write_json(json.dumps(value, ensure_ascii=False))
+
+
+def write_json(text: str) -> None:
+    """A line of JSON that is written out already, in the same way."""
     try:
-        line = json.dumps(value, ensure_ascii=False).encode()
+        line = text.encode()
     except UnicodeEncodeError:
-        line = json.dumps(value).encode()
+        line = json.dumps(json.loads(text)).encode()
     sys.stdout.buffer.write(line + b"\n")
 
 
-def with_progress(items: Sequence[T], what: str) -> Iterator[T]:
+def with_progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The items, with a bar on stderr if that is a terminal which the results don't go to as well."""
-    shown = err.is_terminal and not sys.stdout.isatty()
-    with Progress(console=err, disable=not shown) as progress:
-        yield from progress.track(items, description=what)
+    if not err.is_terminal or sys.stdout.isatty():
+        yield from items
+        return
+    from rich.progress import Progress
+
+    with Progress(console=err) as progress:
+        yield from progress.track(items, total, description=what)

@@ -2,7 +2,6 @@
 
 import sys
 
-import structlog
 import typer
 
 from services.admin.commands import Commands
@@ -33,7 +32,6 @@ def _no_options() -> None:
 
 def main() -> None:
     """Run a command; exit 0 when done, 1 when the world is at fault, 2 when the input is."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # stdout is for results
     try:
         _refuse_bytes(sys.argv)
         try:

@@ -1,30 +1,26 @@
 """The novelty filter on plain files."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from services.admin.comparing import compared
 from services.admin.console import say
-from services.admin.jsonl_output import with_progress, write_line
-from shared.dataset.jsonl import STDIN, EmptyFileError, read_records
+from services.admin.jsonl_output import with_progress, write_json
+from services.admin.novelty_lines import DecisionLines, Instructions
+from shared.dataset.jsonl import STDIN, EmptyFileError, read_texts
 from shared.errors import UserError
-from shared.method.novelty import Match, NoveltyIndex
+from shared.method.selection import Selection
 
 MOST = 10
+PAGE = 20_000
 
 
 class TwiceFromStdinError(UserError):
     """Only one of the files can be read from stdin (-)"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    source: str
-    line: int
-    instruction: str
 
 
 def a_similarity(value: float) -> float:
@@ -56,45 +52,32 @@ def novelty(
     if pool == candidates == STDIN:
         raise TwiceFromStdinError
     known = _known(pool, field)
-    asked = _read(candidates, "candidates", field)
-    index = NoveltyIndex(threshold)
-    for number, text in enumerate(with_progress(known, "reading the pool")):
-        index.add(str(number), text.instruction)
+    asked = _read(candidates, field)
+    selection = Selection(_pages(known.texts), asked.texts, threshold, MOST)
+    decisions = chain.from_iterable(map(selection.decide, compared(selection, len(asked.lines))))
+    lines = DecisionLines(known, asked)
     accepted = 0
-    for text in with_progress(asked, "deciding"):
-        answer = index.assess(text.instruction, MOST)
-        similar = [_similar(match, known) for match in answer.most_similar]
-        write_line(
-            {
-                "instruction": text.instruction,
-                "accepted": answer.accepted,
-                "max_similarity": answer.max_similarity,
-                "most_similar": similar,
-            }
-        )
-        if answer.accepted:
-            accepted += 1
-            index.add(str(len(known)), text.instruction)
-            known.append(text)
-    say(f"{len(asked)} candidates: {accepted} accepted, {len(asked) - accepted} too similar")
+    for decision in with_progress(decisions, "deciding", len(asked.lines)):
+        write_json(lines.line(decision))
+        accepted += decision.accepted
+    say(f"{len(asked.lines)} candidates: {accepted} accepted, {len(asked.lines) - accepted} too similar")
 
 
-def _known(pool: Path, field: str) -> list[_Text]:
+def _known(pool: Path, field: str) -> Instructions:
     try:
-        return _read(pool, "pool", field)
+        return _read(pool, field)
     except EmptyFileError:  # a first dataset has nothing to repeat
-        return []
+        return Instructions([], [])
 
 
-def _read(path: Path, source: str, field: str) -> list[_Text]:
+def _read(path: Path, field: str) -> Instructions:
     mend = "name the field that holds the instruction with --field, or mend the line"
-    example = f'{{"{field}": "…"}}'
-    return [_Text(source, record.line, record.text(field, mend)) for record in read_records(path, example)]
+    return Instructions(*zip(*read_texts(path, field, mend), strict=True))
 
 
-def _similar(match: Match, known: Sequence[_Text]) -> dict[str, Any]:
-    text = known[int(match.key)]
-    return {"instruction": text.instruction, "score": match.score, "source": text.source, "line": text.line}
+def _pages(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    pages = [texts[start : start + PAGE] for start in range(0, len(texts), PAGE)]
+    return with_progress(pages, "reading the pool", len(pages))
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,8 @@ from shared.method.terms import Terms
 from shared.store import records
 from shared.store.judgements import Told, verdict_pages
 from shared.store.keys import judgement_key
-from shared.store.tables.records import Candidate, Verdict
+from shared.store.records import StoredCandidate
+from shared.store.tables.records import Verdict
 
 NOTABLE = 1.25  # times as long
 
@@ -33,7 +34,7 @@ def measure(
     return agreement.report()
 
 
-def _judged(verdict: Verdict, candidates: Sequence[Candidate]) -> Judged:
+def _judged(verdict: Verdict, candidates: Sequence[StoredCandidate]) -> Judged:
     by_id = {each.id: each for each in candidates}
     compared = [by_id[id] for id in verdict.candidate_ids]
     return Judged(

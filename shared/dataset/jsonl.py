@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from shared.errors import UserError
 
 STDIN = Path("-")
+_SHORT = 900  # bytes
 JSON_NAMES = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -67,6 +70,36 @@ def read_records(path: Path, example: str) -> Iterator[Record]:
             yield Record(name, number, _object(line, name, number))
     if empty:
         raise EmptyFileError(path=name, example=example)
+
+
+def read_texts(path: Path, field: str, mend: str) -> Iterator[tuple[int, str]]:
+    """The number of each record's line, and its text in `field`, as `read_records` and `Record.text` give them."""
+    name = "stdin" if path == STDIN else str(path)
+    empty = True
+    for number, line in enumerate(_lines(path, name), start=1):
+        text = _quickly_read(line, field) if number > 1 else None
+        if text is None:
+            if line.isspace():
+                continue
+            text = Record(name, number, _object(line, name, number)).text(field, mend)
+        empty = False
+        yield number, text
+    if empty:
+        raise EmptyFileError(path=name, example=f'{{"{field}": "…"}}')
+
+
+def _quickly_read(line: bytes, field: str) -> str | None:
+    """A field's text if orjson finds one; where it finds none, `json` may still, or knows why not.
+
+    What orjson takes and `json` does not, nests too deeply or has too many digits, and is long.
+    """
+    if len(line) > _SHORT:
+        return None
+    try:
+        text = orjson.loads(line)[field]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+    return text if isinstance(text, str) else None
 
 
 def _lines(path: Path, name: str) -> Iterator[bytes]:

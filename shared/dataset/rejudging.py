@@ -9,11 +9,12 @@ from shared.dataset.changes import Changes, Outcome
 from shared.method import consensus
 from shared.method.terms import Terms
 from shared.store import gate, records
-from shared.store.copying import insert_rows
+from shared.store.copying import insert_records
 from shared.store.judgements import Told, decide, example_row, judgement_row, usable, verdict_pages, verdict_row
 from shared.store.keys import judgement_key
+from shared.store.records import StoredCandidate
 from shared.store.runs import targets_of
-from shared.store.tables.records import Candidate, RecordState, Verdict
+from shared.store.tables.records import RecordState, Verdict
 
 
 def compare(session: Session, run_id: uuid.UUID, terms: Terms, told: Told = lambda _: None) -> Changes:
@@ -65,17 +66,17 @@ def _decide_page(session: Session, terms: Terms, number: int | None, page: Seque
         verdicts.append(verdict)
         if verdict.state == RecordState.ACCEPTED:
             examples.append(example_row(verdict, subject, compared, surplus=False))
-    insert_rows(session, verdicts)
-    insert_rows(session, examples)
+    insert_records(session, verdicts)
+    insert_records(session, examples)
 
 
-def _before(verdict: Verdict, candidates: Sequence[Candidate]) -> Outcome:
+def _before(verdict: Verdict, candidates: Sequence[StoredCandidate]) -> Outcome:
     return _outcome(next((each for each in candidates if each.id == verdict.choice_id), None), verdict.reason)
 
 
-def _after(decided: consensus.Judgement, compared: Sequence[Candidate]) -> Outcome:
+def _after(decided: consensus.Judgement, compared: Sequence[StoredCandidate]) -> Outcome:
     return _outcome(None if decided.choice is None else compared[decided.choice], decided.reason)
 
 
-def _outcome(chosen: Candidate | None, reason: str | None) -> Outcome:
+def _outcome(chosen: StoredCandidate | None, reason: str | None) -> Outcome:
     return Outcome(chosen.voice, chosen.output, None) if chosen else Outcome(None, None, reason)

@@ -24,7 +24,7 @@ def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> Languag
 
 
 def _client(spec: ModelSpec, url: str, key: ApiKey) -> ProtocolClient:
-    connections = Connections(spec.timeout_s)
+    connections = Connections(url, spec.timeout_s)
     if spec.protocol is Protocol.TGI:
         return TGIClient(connections, url, spec.model, key)
     return OpenAIClient(JsonClient(connections, url, key), url, spec.model)

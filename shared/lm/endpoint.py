@@ -151,7 +151,7 @@ class Endpoint:
 
     async def _ask(self, question: Awaitable[T], timeout_s: float) -> T:
         try:
-            async with asyncio.timeout(timeout_s):  # in all: aiohttp counts from read to read
+            async with asyncio.timeout(timeout_s):
                 return await question
         except LMError:
             raise

@@ -12,11 +12,13 @@ import json
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import orjson
+import uvloop
 
 from shared.lm.fake_faults import FakeFault as FakeFault  # for those who write a responder
 from shared.lm.fake_faults import Faulty, Responder, read_rates
@@ -206,7 +208,7 @@ class FakeServer:
         if self.slots is not None and self.in_flight > self.slots:
             raise Refused(429, "Model is overloaded")
         try:
-            body = json.loads(received.body)
+            body = orjson.loads(received.body)
         except ValueError:
             raise Refused(400, "Failed to parse the request body as JSON") from None
         if not isinstance(body, dict):
@@ -219,9 +221,8 @@ class FakeServer:
         answer = self.respond(request)
         if isinstance(answer, FakeFault):
             return _fault_reply(answer, delay_s)
-        written = write(answer, request)
-        reply = tgi_reply(written, request) if request.path == "/generate" else openai_reply(written, request)
-        return replace(reply, delay_s=delay_s, note=_note(request) if self._served else b"")
+        reply = tgi_reply if request.path == "/generate" else openai_reply
+        return reply(write(answer, request), request, delay_s=delay_s, note=_note(request) if self._served else b"")
 
 
 def _fault_reply(fault: FakeFault, delay_s: float) -> Reply:
@@ -249,8 +250,8 @@ def main() -> None:
     respond = Faulty(plausible, read_rates(given.faults), given.seed) if given.faults else plausible
     model = FakeModel(given.model)
     server = FakeServer(respond, latency=latency, model=model, slots=given.slots, served=given.served)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(server.serve(given.port, lambda: print(server.url, flush=True)))
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(given.port, lambda: print(server.url, flush=True)))
 
 
 if __name__ == "__main__":

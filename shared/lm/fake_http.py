@@ -6,6 +6,7 @@ It serves clients on this machine that send `Content-Length`, as ours do. It is 
 import asyncio
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -156,14 +157,13 @@ def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
 
 
 def _head(reply: Reply) -> bytes:
-    lines = [
-        f"HTTP/1.1 {reply.status} {_phrase(reply.status)}",
-        f"content-type: {reply.content_type}",
-        f"content-length: {len(reply.body)}",
-        *(f"{name}: {value}" for name, value in reply.headers),
-        "\r\n",
-    ]
-    return "\r\n".join(lines).encode("latin-1")
+    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+    return f"{_first_lines(reply.status, reply.content_type)}{len(reply.body)}\r\n{lines}\r\n".encode("latin-1")
+
+
+@lru_cache
+def _first_lines(status: int, content_type: str) -> str:
+    return f"HTTP/1.1 {status} {_phrase(status)}\r\ncontent-type: {content_type}\r\ncontent-length: "
 
 
 def _phrase(status: int) -> str:

@@ -3,6 +3,9 @@
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
+
+import orjson
 
 from shared.lm.fake_http import Reply
 from shared.lm.protocol import FinishReason
@@ -55,6 +58,13 @@ class Written:
     tokens: int
 
 
+class Sending(TypedDict, total=False):
+    """How a reply goes out: as `Reply` has it."""
+
+    delay_s: float
+    note: bytes
+
+
 class Refused(Exception):
     """A request that a real server would refuse."""
 
@@ -67,8 +77,8 @@ class Refused(Exception):
 def write(answer: FakeAnswer, request: FakeRequest) -> Written:
     """Apply the limit, then the stop sequences; a token is a word between white space."""
     text, reason = answer.text, answer.finish_reason
-    words = [match.end() for match in _WORDS.finditer(text)]
-    if len(words) > request.max_new_tokens:
+    if len(text) > request.max_new_tokens and len(text.split()) > request.max_new_tokens:
+        words = [match.end() for match in _WORDS.finditer(text)]
         text, reason = text[: words[request.max_new_tokens - 1]], FinishReason.LENGTH
     ends = [(at, stop) for stop in request.stop if (at := text.find(stop)) >= 0]
     at, stop = min(ends, default=(len(text), ""))
@@ -118,7 +128,7 @@ def read_openai(path: str, body: dict[str, object], model: FakeModel) -> FakeReq
     return FakeRequest(path, prompt, chat, seed if isinstance(seed, int) else None, tuple(stop), limit, body)
 
 
-def tgi_reply(written: Written, request: FakeRequest) -> Reply:
+def tgi_reply(written: Written, request: FakeRequest, **sent: Unpack[Sending]) -> Reply:
     """TGI's answer, whose text ends with the stop sequence."""
     reason = "stop_sequence" if written.stop else "eos_token"
     details = {
@@ -129,17 +139,17 @@ def tgi_reply(written: Written, request: FakeRequest) -> Reply:
         "tokens": [],
     }
     body = {"generated_text": written.text + written.stop, "details": details}
-    return json_reply(body, headers=(("x-prompt-tokens", str(len(request.prompt.split()))),))
+    return json_reply(body, headers=(("x-prompt-tokens", str(_prompt_tokens(request.prompt))),), **sent)
 
 
-def openai_reply(written: Written, request: FakeRequest) -> Reply:
+def openai_reply(written: Written, request: FakeRequest, **sent: Unpack[Sending]) -> Reply:
     """An OpenAI-compatible server's answer, whose text ends before the stop sequence."""
     content = (
         {"message": {"role": "assistant", "content": written.text}}
         if request.chat
         else {"text": written.text, "logprobs": None}
     )
-    prompt_tokens = len(request.prompt.split())
+    prompt_tokens = _prompt_tokens(request.prompt)
     body = {
         "id": "fake-1",
         "object": "chat.completion" if request.chat else "text_completion",
@@ -152,7 +162,7 @@ def openai_reply(written: Written, request: FakeRequest) -> Reply:
             "total_tokens": prompt_tokens + written.tokens,
         },
     }
-    return json_reply(body)
+    return json_reply(body, **sent)
 
 
 def tgi_info(model: FakeModel) -> Reply:
@@ -194,9 +204,20 @@ def openai_refusal(status: int, message: str) -> Reply:
     return json_reply({"error": {"message": message, "type": "invalid_request_error", "code": status}}, status)
 
 
-def json_reply(body: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+def json_reply(
+    body: object, status: int = 200, headers: tuple[tuple[str, str], ...] = (), **sent: Unpack[Sending]
+) -> Reply:
     """`body` as JSON."""
-    return Reply(json.dumps(body).encode(), status, headers=headers)
+    try:
+        written = orjson.dumps(body)
+    except TypeError:  # half a surrogate pair, which a real server may send, too
+        written = json.dumps(body).encode()
+    return Reply(written, status, headers=headers, **sent)
+
+
+def _prompt_tokens(prompt: str) -> int:
+    """Words, and empty lines too: cheaper than to look at every word."""
+    return prompt.count(" ") + prompt.count("\n") + 1
 
 
 def _prompt(body: dict[str, object], chat: bool) -> object:

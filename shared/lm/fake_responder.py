@@ -10,6 +10,7 @@ import re
 
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.lm.fake_words import ADJECTIVES, AUDIENCES, LIMITS, MANNERS, NOUNS, TOPICS, VERBS
+from shared.method.drawing import choice
 
 # A handful of fixed words in each, so that two sentences from one frame are seldom alike (Rouge-L above 0.7).
 WITH_INPUT = (
@@ -43,6 +44,8 @@ WORDS = {
     "limit": LIMITS,
 }
 
+_WORD_KINDS = (ADJECTIVES, NOUNS, TOPICS, AUDIENCES)
+_OPEN_TASK = re.compile(r"Task (\d+):")
 _TASK = re.compile(r"^Task (\d+):(.*)$", re.MULTILINE)
 
 
@@ -51,35 +54,37 @@ def respond(request: FakeRequest) -> FakeAnswer:
     prompt = request.prompt.rstrip()
     dice = _dice(prompt, str(request.seed), str(request.chat))
     last_line = prompt.rpartition("\n")[2]
-    if next_task := re.fullmatch(r"Task (\d+):", last_line):
+    if next_task := _OPEN_TASK.fullmatch(last_line):
         tasks = 1 if request.stop else 3  # told no place to stop, an LM goes on
         return FakeAnswer(_tasks(prompt, int(next_task[1]), tasks, dice))
     if last_line == "Input:":
         return FakeAnswer(_input_and_output(prompt, dice))
     if last_line == "Output:":
-        return FakeAnswer(f" {_output(*_last_example(prompt), dice)}\n[END]\n\nInstruction: {_task(dice, BAD)}")
+        written = f" {_output(*_last_example(prompt), dice)}\n[END]\n"
+        if any(stop in written for stop in request.stop):  # what would follow is cut off again
+            return FakeAnswer(written)
+        return FakeAnswer(f"{written}\nInstruction: {_task(dice, BAD)}")
     return FakeAnswer(_output(*_asked(prompt), dice))
 
 
 def _tasks(prompt: str, number: int, tasks: int, dice: random.Random) -> str:
-    shown = [match[2].strip() for match in _TASK.finditer(prompt) if match[2].strip()]
     frames = WITH_INPUT if "with an input" in prompt or "on a given input" in prompt else WITHOUT_INPUT
-    written = (f" {_proposal(frames, shown, dice)}\n\nTask {number + 1 + at}:" for at in range(tasks))
+    written = (f" {_proposal(frames, prompt, dice)}\n\nTask {number + 1 + at}:" for at in range(tasks))
     return "".join(written)
 
 
-def _proposal(frames: tuple[str, ...], shown: list[str], dice: random.Random) -> str:
+def _proposal(frames: tuple[str, ...], prompt: str, dice: random.Random) -> str:
     luck = dice.random()
-    if luck < 0.04 and shown:
-        return dice.choice(shown)
+    if luck < 0.04 and (shown := [match[2].strip() for match in _TASK.finditer(prompt) if match[2].strip()]):
+        return choice(shown, dice)
     return _task(dice, BAD if luck < 0.1 else frames)
 
 
 def _task(dice: random.Random, frames: tuple[str, ...]) -> str:
     words = {}
     for name, known in WORDS.items():
-        words[name], words[f"{name}2"] = dice.choice(known), dice.choice(known)
-    text = dice.choice(frames).format(**words, Verb=words["verb"].capitalize())
+        words[name], words[name + "2"] = choice(known, dice), choice(known, dice)
+    text = choice(frames, dice).format(**words, Verb=words["verb"].capitalize())
     return text if text.endswith("?") else text + "."
 
 
@@ -113,17 +118,17 @@ def _output(instruction: str, given: str, dice: random.Random) -> str:
     """What every voice says of this instruction and input, give or take; now and then each says its own."""
     common = _dice(*instruction.split(), "|", *given.split())
     if common.random() < 0.2:
-        return " ".join(f"{dice.choice(NOUNS)}{dice.randrange(1000)}" for _ in range(dice.randint(2, 6)))
-    words = _sentence(common, common.choice((1, 2, 6, 9, 14))).split()
+        return " ".join(f"{choice(NOUNS, dice)}{dice.randrange(1000)}" for _ in range(dice.randint(2, 6)))
+    words = _sentence(common, choice((1, 2, 6, 9, 14), common)).split()
     variation = dice.random()
     if variation < 0.3 and len(words) > 5:
-        words[dice.randrange(1, len(words))] = dice.choice(ADJECTIVES)
+        words[dice.randrange(1, len(words))] = choice(ADJECTIVES, dice)
     said = " ".join(words)
     return said.capitalize() if variation > 0.5 else f"{said}."
 
 
 def _sentence(dice: random.Random, length: int) -> str:
-    return " ".join(dice.choice(dice.choice((ADJECTIVES, NOUNS, TOPICS, AUDIENCES))) for _ in range(length))
+    return " ".join([choice(choice(_WORD_KINDS, dice), dice) for _ in range(length)])
 
 
 def _dice(*keys: str) -> random.Random:

@@ -2,10 +2,10 @@
 
 import json
 
-import aiohttp
 import httpx2
 
 from shared.lm.api_key import ApiKey
+from shared.lm.connection import NoConnection
 from shared.lm.errors import (
     BrokenAnswer,
     LMError,
@@ -34,9 +34,7 @@ _BY_STATUS: dict[int, type[LMError]] = {
 
 _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
     # In this order: the first that fits.
-    (aiohttp.InvalidURL, Misconfigured),
-    (aiohttp.ConnectionTimeoutError, Unreachable),
-    (aiohttp.ClientConnectorError, Unreachable),
+    (NoConnection, Unreachable),
     (TimeoutError, TimedOut),
     (httpx2.UnsupportedProtocol, Misconfigured),
     (httpx2.InvalidURL, Misconfigured),

@@ -1,23 +1,28 @@
 """The HTTP client beneath both protocols: its limits, its patience, and its check of the status.
 
-aiohttp takes a fraction of httpx2's CPU for a call (benchmarks/lm_clients.py). huggingface-hub speaks httpx2, so
-its client gets aiohttp as the transport below.
+It takes a fraction of httpx2's CPU for a call (benchmarks/lm_clients.py). huggingface-hub speaks httpx2, so its
+client gets ours as the transport below.
 """
 
 import ssl
+import time
+from collections import deque
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from json import loads
+from urllib.parse import urlsplit
 
-import aiohttp
 import httpx2
 import orjson
 
 from shared.lm.api_key import ApiKey
+from shared.lm.connection import Connection, Origin
 
 CONNECT_TIMEOUT_S = 10.0
 # Idle connections go before the 5 s after which uvicorn and llama.cpp close them, so that no call races with that.
 KEEP_ALIVE_S = 4.0
+_HEADERS = "user-agent: ensemble-instruct\r\naccept: */*\r\naccept-encoding: identity\r\n"
 
 prompt_tokens: ContextVar[int | None] = ContextVar("prompt_tokens", default=None)
 """What the last answer in this task said in `x-prompt-tokens`: TGI's body has no place for it."""
@@ -41,38 +46,43 @@ class Connections:
     """The connections to one server, made when they are first used; they belong to that event loop.
 
     There is no ceiling on their number: the callers' slots are the limit, and waiting here would look like a slow
-    server. No proxy, no .netrc login and no redirect that nobody asked for.
+    server. No proxy, no login, no cookie and no redirect.
     """
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s), sock_read=timeout_s
-        )
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, url: str, timeout_s: float) -> None:
+        """A connection is to be there after `timeout_s` seconds, or `CONNECT_TIMEOUT_S`."""
+        self._origin = Origin.of(url, _tls())
+        self._timeout_s = min(CONNECT_TIMEOUT_S, timeout_s)
+        self._idle: deque[tuple[float, Connection]] = deque()  # and since when, the longest first
 
-    async def send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-        """The body of a successful answer. Raises `StatusError`, or what aiohttp raises."""
-        async with self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-            content = await response.read()
-            if response.status >= 300:
-                raise StatusError(response.status, content, response.headers.get("retry-after", ""))
-            prompt_tokens.set(_count(response.headers.get("x-prompt-tokens", "")))
-            return content
+    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """The body of a successful answer. Raises `StatusError`, `NoConnection`, `Disconnected`, `HttpParserError`."""
+        connection = self._kept() or await Connection.open(self._origin, self._timeout_s)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"{method} {path} HTTP/1.1\r\nhost: {self._origin.name}\r\n{_HEADERS}{lines}"
+        answer = await connection.ask(f"{head}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body)
+        if connection.free:
+            self._idle.append((time.monotonic(), connection))
+        if answer.status >= 300:
+            raise StatusError(answer.status, answer.body, answer.headers.get("retry-after", ""))
+        prompt_tokens.set(_count(answer.headers.get("x-prompt-tokens", "")))
+        return answer.body
 
     async def close(self) -> None:
         """Give them back."""
-        if self._session:
-            await self._session.close()
+        while self._idle:
+            self._idle.pop()[1].close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=_tls()),
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
+    def _kept(self) -> Connection | None:
+        """The connection that was used last, if there is one; those that nobody needed for long are closed."""
+        oldest = time.monotonic() - KEEP_ALIVE_S
+        while self._idle and self._idle[0][0] < oldest:
+            self._idle.popleft()[1].close()
+        while self._idle:
+            _, connection = self._idle.pop()
+            if connection.free:
+                return connection
+        return None
 
 
 def _count(header: str) -> int | None:
@@ -93,7 +103,8 @@ class HubTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. The answer is a success; anything else is raised, so that errors look the same."""
         headers = {name: value for name, value in request.headers.items() if name in _SENT}
-        content = await self._connections.send(request.method, str(request.url), await request.aread(), headers)
+        path = request.url.raw_path.decode("ascii")
+        content = await self._connections.send(request.method, path, await request.aread(), headers)
         return httpx2.Response(200, content=content)
 
 
@@ -110,14 +121,14 @@ class JsonClient:
 
     def __init__(self, connections: Connections, base: str, key: ApiKey) -> None:
         self._connections = connections
-        self._base = base
+        self._base = urlsplit(base).path
         self._headers = {"content-type": "application/json"}
         if key.value:
             self._headers["authorization"] = f"Bearer {key.value}"
 
     async def get(self, path: str) -> object:
         """The JSON at `path`."""
-        answer: object = loads(await self._connections.send("GET", self._base + path, None, self._headers))
+        answer: object = loads(await self._connections.send("GET", self._base + path, b"", self._headers))
         return answer
 
     async def post(self, path: str, body: dict[str, object]) -> object:

@@ -9,8 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.method.vocabulary import Numbered, repetitions
+
 _COMMON = 64  # a term that one record in so many has gets a bitmap, ...
 _FEW = 4096  # ... if there are more records than this
+WORD_BITS = 32  # of a term: the number of its word
 _STALE = 16  # a bitmap is made anew when the index has grown by one part in so many
 
 
@@ -43,6 +46,38 @@ class Postings:
             except BufferError:  # whoever looks at a thread's frames, as a profiler does, keeps their views alive
                 postings[term] = postings[term] + array("I", (record,))
         self.records += 1
+
+    def add_all(self, texts: Numbered) -> None:
+        """Note the words of several more records; a word's k-th repetition is a term of its own."""
+        keys = texts.numbers.astype(np.int64) << WORD_BITS | (self.records + texts.owners())
+        keys.sort()
+        before = repetitions(keys)
+        terms = keys >> WORD_BITS | before << WORD_BITS
+        records = keys.astype(np.uint32)
+        self._extend(terms[before == 0], records[before == 0])
+        again = np.flatnonzero(before)
+        again = again[np.argsort(terms[again], kind="stable")]
+        self._extend(terms[again], records[again])
+        self.records += len(texts.lengths)
+
+    def _extend(self, terms: NDArray[np.int64], records: NDArray[np.uint32]) -> None:
+        """Put records behind those of their terms; both are ascending, the records for each term."""
+        starts = np.flatnonzero(np.diff(terms, prepend=-1))
+        items = memoryview(records.tobytes())
+        ends = [*(starts[1:] * 4).tolist(), len(items)]
+        for term, start, end in zip(terms[starts].tolist(), (starts * 4).tolist(), ends, strict=False):
+            try:
+                self._postings[term].frombytes(items[start:end])
+            except BufferError:
+                self._postings[term] = self._postings[term] + array("I", items[start:end].tobytes())
+
+    def records_with(self, term: int) -> "array[int]":
+        """The records that have `term`, which one must have; not to be kept."""
+        return self._postings[term]
+
+    def known(self, terms: Iterable[int]) -> list[bool]:
+        """Which of the terms any record has."""
+        return list(map(self._postings.__contains__, terms))
 
     def rarest_first(self, terms: Iterable[int]) -> list[int]:
         """Those of `terms` that any record has, the one that fewest have first."""
@@ -93,3 +128,16 @@ def _among(posting: NDArray[np.uintc], records: NDArray[np.uintc]) -> NDArray[np
         return np.zeros(len(records), np.bool_)
     found: NDArray[np.bool_] = posting[np.searchsorted(posting[:-1], records)] == records
     return found
+
+
+def terms_of(numbers: list[int]) -> list[int]:
+    """One number for each word, another for each repetition of it: its terms."""
+    if len(set(numbers)) == len(numbers):
+        return numbers
+    repetitions: dict[int, int] = {}
+    terms = []
+    for number in numbers:
+        repetition = repetitions.get(number, 0)
+        repetitions[number] = repetition + 1
+        terms.append(number | repetition << WORD_BITS)
+    return terms

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 Symbols: TypeAlias = str | tuple[int, ...]
 """A text as rapidfuzz compares it fastest: each word one character, or one int where characters run out."""
 
-_ASCII_WORDS = "".join(char.lower() if char.isalnum() else " " for char in map(chr, range(128)))
+ASCII_WORDS = "".join(char.lower() if char.isalnum() else " " for char in map(chr, range(128)))
 _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl"})
-_LAST_SYMBOL = 0x10FFFF
+LAST_SYMBOL = 0x10FFFF
 _STEMS_KEPT = 1 << 16
 _CHARACTERS = "".join(map(chr, range(1 << 12)))
 
@@ -62,7 +62,7 @@ _WORD_CHARACTERS = _WordCharacters()
 def words(text: str) -> list[str]:
     """The words of a text in order, lower-cased; for ASCII text, `rouge-score`'s tokens without stemmer."""
     if text.isascii():
-        return text.translate(_ASCII_WORDS).split()
+        return text.translate(ASCII_WORDS).split()
     cleaned = unicodedata.normalize("NFC", text.lower()).translate(_WORD_CHARACTERS)
     return _UNICODE_WORD.findall(cleaned)
 
@@ -126,7 +126,7 @@ def number_words() -> defaultdict[str, int]:
 
 def symbols(numbers: Sequence[int]) -> Symbols:
     """Word numbers as symbols; equal numbers give equal symbols, in strings and tuples alike."""
-    if not numbers or max(numbers) <= _LAST_SYMBOL:
+    if not numbers or max(numbers) <= LAST_SYMBOL:
         return "".join(map(chr, numbers))
     return tuple(numbers)
 

@@ -7,22 +7,29 @@ Source: the paper, section 3.1 (24 = 20 seeds + 4 generated for `input_output`, 
 import hashlib
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
 
+from shared.method.drawing import choice, sample
 from shared.method.tasks import Demonstration, DemonstrationKind, SeedTask, Stage, TaskType
-
-T = TypeVar("T")
 
 SPARES = 64  # numbers drawn instead of some, whose instructions may themselves not be fit to be shown
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedSeed:
-    """A seed task under the store's key."""
+    """A seed task under the store's key, and what is shown of it: its instruction, or that with an instance."""
 
     key: str
     task: SeedTask
+    instruction: Demonstration = field(init=False, compare=False, repr=False)
+    instances: tuple[Demonstration, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make what is shown once, as it is shown time and again."""
+        kind, text = DemonstrationKind.SEED, self.task.instruction
+        instances = tuple(Demonstration(kind, self.key, text, each.input, each.output) for each in self.task.instances)
+        object.__setattr__(self, "instruction", Demonstration(kind, self.key, text))
+        object.__setattr__(self, "instances", instances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,12 @@ def draw_generated(pool: int, count: int, *, key: str, ordinal: int) -> tuple[in
     The numbers stand for accepted instructions in the order of their acceptance, so that the caller
     reads only those that are drawn. `key` and `ordinal` are as below.
     """
-    return tuple(_draw(range(pool), count, rng(key, "generated", ordinal)))
+    return tuple(sample(range(pool), count, rng(key, "generated", ordinal)))
 
 
 def draw_instead(pool: int, drawn: Collection[int], *, key: str, ordinal: int) -> tuple[int, ...]:
     """Up to `SPARES` further numbers of the pool, for those of `drawn` that are not to be shown: the first will do."""
-    spare = _draw(range(pool), SPARES + len(drawn), rng(key, "instead", ordinal))
+    spare = sample(range(pool), SPARES + len(drawn), rng(key, "instead", ordinal))
     return tuple(number for number in spare if number not in drawn)
 
 
@@ -74,10 +81,10 @@ def sample_instruction_demonstrations(
     tells this series of calls from others; `ordinal` counts its calls from 0. The seeds are the same,
     in the same order, for `reuse` calls in a row: a server's prefix cache then serves them.
     """
-    shown = _draw(seeds, n_seeds, rng(key, "seeds", ordinal // reuse))
+    shown = sample(seeds, n_seeds, rng(key, "seeds", ordinal // reuse))
     return (
-        *(Demonstration(DemonstrationKind.SEED, seed.key, seed.task.instruction) for seed in shown),
-        *(Demonstration(DemonstrationKind.INSTRUCTION, item.key, item.text) for item in generated),
+        *[seed.instruction for seed in shown],
+        *[Demonstration(DemonstrationKind.INSTRUCTION, item.key, item.text) for item in generated],
     )
 
 
@@ -86,13 +93,4 @@ def sample_instance_demonstrations(
 ) -> tuple[Demonstration, ...]:
     """Up to `n_seeds` seeds, each with one of its instances; the same for `reuse` calls in a row."""
     chance = rng(key, "instances", ordinal // reuse)
-    return tuple(_with_instance(seed, chance) for seed in _draw(seeds, n_seeds, chance))
-
-
-def _draw(pool: Sequence[T], count: int, chance: random.Random) -> list[T]:
-    return chance.sample(pool, min(count, len(pool)))
-
-
-def _with_instance(seed: KeyedSeed, chance: random.Random) -> Demonstration:
-    instance = chance.choice(seed.task.instances)
-    return Demonstration(DemonstrationKind.SEED, seed.key, seed.task.instruction, instance.input, instance.output)
+    return tuple([choice(seed.instances, chance) for seed in sample(seeds, n_seeds, chance)])

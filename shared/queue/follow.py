@@ -10,6 +10,8 @@ from shared.method.tasks import Stage, TaskType
 from shared.queue import names
 from shared.store.gate import count
 from shared.store.keys import position
+from shared.store.new_records import NewInstance, NewInstruction
+from shared.store.records import Complete
 from shared.store.tables.records import Instance, Instruction
 from shared.store.tables.runs import RunTarget
 from shared.store.work import NewWork, add_work
@@ -49,7 +51,7 @@ def propose(session: Session, job: JobSpec, target: RunTarget) -> int:
     return new
 
 
-def instance_work(job: JobSpec, instruction: Instruction) -> NewWork:
+def instance_work(job: JobSpec, instruction: NewInstruction | Instruction) -> NewWork:
     """An accepted instruction needs an instance."""
     return NewWork(
         run_id=instruction.run_id,
@@ -62,7 +64,7 @@ def instance_work(job: JobSpec, instruction: Instruction) -> NewWork:
     )
 
 
-def after_instance(job: JobSpec, instance: Instance, position: int) -> list[NewWork]:
+def after_instance(job: JobSpec, instance: NewInstance | Instance, position: int) -> list[NewWork]:
     """An accepted instance needs every further voice's output, or, with no voices, a verdict at once."""
     if not job.outputs:
         return [consensus_work(instance, position)]
@@ -81,7 +83,7 @@ def after_instance(job: JobSpec, instance: Instance, position: int) -> list[NewW
     ]
 
 
-def consensus_work(instance: Instance, position: int) -> NewWork:
+def consensus_work(instance: NewInstance | Complete | Instance, position: int) -> NewWork:
     """An instance whose voices have all spoken needs a verdict."""
     return NewWork(
         run_id=instance.run_id,

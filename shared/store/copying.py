@@ -1,7 +1,9 @@
 """Rows written with COPY: a fraction of INSERT's cost on both sides, and one call of a trigger for all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from shared.store.arrays import uuid_array
 from shared.store.base import Base
+from shared.store.new_records import NewRecord
 
 Row = Mapping[str, object]
 """A row's values by the names of their columns."""
@@ -20,25 +23,30 @@ Row = Mapping[str, object]
 Dump = Callable[[Any], object]
 
 
-def insert_rows(session: Session, rows: Sequence[Base]) -> None:
-    """Insert new rows of one table. What none of them sets is left to the column's default."""
-    if rows:
-        copy_rows(session, type(rows[0]), [vars(row) for row in rows])
+def insert_records(session: Session, records: Sequence[NewRecord]) -> None:
+    """Insert new records of one kind."""
+    if records:
+        names = [field.name for field in fields(records[0])]
+        _copy(session, records[0].TABLE, names, map(attrgetter(*names), records))
 
 
 def copy_rows(session: Session, kind: type[Base], rows: Sequence[Row]) -> None:
-    """Insert new rows of a table, as `insert_rows` does, without an object for each."""
-    if not rows:
-        return
-    columns = [(name, dump) for name, has_default, dump in _columns(kind) if name in rows[0] or not has_default]
-    names = ", ".join(f'"{name}"' for name, _ in columns)
-    statement = f'COPY "{kind.__tablename__}" ({names}) FROM STDIN'
+    """Insert new rows of a table. What the first does not set is left to the column's default."""
+    if rows:
+        names = tuple(name for name in _dumps(kind) if name in rows[0])
+        _copy(session, kind, names, ([row[name] for name in names] for row in rows))
+
+
+def _copy(session: Session, kind: type[Base], names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    quoted = ", ".join(f'"{name}"' for name in names)
+    statement = f'COPY "{kind.__tablename__}" ({quoted}) FROM STDIN'
+    dumps = [_dumps(kind)[name] for name in names]
     connection = session.connection()
     cursor = connection.connection.cursor()
     try:
         with cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row([_written(row.get(name), dump) for name, dump in columns])
+                copy.write_row([_written(value, dump) for value, dump in zip(row, dumps, strict=True)])
     except psycopg.Error as error:
         raise exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
@@ -48,10 +56,9 @@ def _written(value: object, dump: Dump | None) -> object:
 
 
 @lru_cache
-def _columns(kind: type[Base]) -> list[tuple[str, bool, Dump | None]]:
-    """The name of each column, whether Postgres knows a default for it, and how a value of it is written."""
-    table = Base.metadata.tables[kind.__tablename__]
-    return [(column.key, column.server_default is not None, _dump(column)) for column in table.columns]
+def _dumps(kind: type[Base]) -> dict[str, Dump | None]:
+    """How a value of each column is written."""
+    return {column.key: _dump(column) for column in Base.metadata.tables[kind.__tablename__].columns}
 
 
 def _dump(column: Column[Any]) -> Dump | None:

@@ -14,7 +14,8 @@ from shared.method.tasks import TaskType
 from shared.method.terms import Terms
 from shared.store.keys import judgement_key, key
 from shared.store.marks import any_live, is_retracted
-from shared.store.records import Subject
+from shared.store.new_records import NewExample, NewVerdict
+from shared.store.records import StoredCandidate, Subject
 from shared.store.tables.records import Candidate, Example, Judgement, RecordState, Verdict
 
 Told = Callable[[int], None]
@@ -90,7 +91,7 @@ def by_terms(session: Session, run_id: uuid.UUID, terms: Terms) -> Judgement | N
     return next((each for each in made if has_seen_all(session, each)), None)
 
 
-def usable(candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]) -> list[Candidate]:
+def usable(candidates: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]) -> list[StoredCandidate]:
     """The candidates that are compared: a voice that failed, or whose output was rejected or retracted, has no part.
 
     Of a retracted instance none has.
@@ -100,7 +101,7 @@ def usable(candidates: Sequence[Candidate], retracted: Collection[uuid.UUID]) ->
 
 
 def decide(
-    terms: Terms, instance_id: uuid.UUID, compared: Sequence[Candidate], retracted: Collection[uuid.UUID]
+    terms: Terms, instance_id: uuid.UUID, compared: Sequence[StoredCandidate], retracted: Collection[uuid.UUID]
 ) -> consensus.Judgement:
     """Decide between an instance's usable candidates; a retracted one has none, and that is the reason."""
     decided = terms.judge([each.voice for each in compared], [each.output or "" for each in compared])
@@ -111,12 +112,12 @@ def verdict_row(
     run_id: uuid.UUID,
     number: int,
     instance_id: uuid.UUID,
-    compared: Sequence[Candidate],
+    compared: Sequence[StoredCandidate],
     decided: consensus.Judgement,
     reason: str | None,
-) -> Verdict:
+) -> NewVerdict:
     """What was decided on an instance, between the candidates that were compared, to be written."""
-    return Verdict(
+    return NewVerdict(
         id=key("verdict", instance_id, number),
         run_id=run_id,
         judgement_id=judgement_key(run_id, number),
@@ -131,10 +132,12 @@ def verdict_row(
     )
 
 
-def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate], *, surplus: bool) -> Example:
+def example_row(
+    verdict: NewVerdict, subject: Subject, compared: Sequence[StoredCandidate], *, surplus: bool
+) -> NewExample:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
-    return Example(
+    return NewExample(
         id=key("example", verdict.id),
         run_id=verdict.run_id,
         judgement_id=verdict.judgement_id,
@@ -145,7 +148,7 @@ def example_row(verdict: Verdict, subject: Subject, compared: Sequence[Candidate
         candidate_id=chosen.id,
         instruction=subject.instruction,
         input=subject.input,
-        output=chosen.output,
+        output=chosen.output or "",
         surplus=surplus,
     )
 

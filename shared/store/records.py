@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, Integer, bindparam, func, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
-from shared.store.arrays import any_of, uuids
+from shared.store.arrays import uuid_array
+from shared.store.driver import driver_sql
 from shared.store.gate import AcceptedInstruction
 from shared.store.marks import retracted_among
-from shared.store.tables.records import Candidate, Instance, Instruction
+from shared.store.tables.records import RecordState
 from shared.store.tables.runs import RunTarget, Server
 
 
@@ -39,6 +40,27 @@ class Subject:
     input: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCandidate:
+    """What a voice said on an instance, or that it was rejected."""
+
+    id: uuid.UUID
+    instance_id: uuid.UUID
+    number: int
+    voice: str
+    output: str | None
+    state: RecordState
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """An instance whose voices have all spoken."""
+
+    id: uuid.UUID
+    run_id: uuid.UUID
+    task_type: TaskType
+
+
 def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> None:
     """Note what servers said of themselves; what is known already stays as it is."""
     if servers:
@@ -48,54 +70,61 @@ def remember_servers(session: Session, servers: Sequence[dict[str, Any]]) -> Non
 
 def instructions(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, AcceptedInstruction]:
     """The accepted instructions with these keys."""
-    rows = session.execute(
-        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(Instruction.id == any_of(ids))
-    )
-    return {id: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
+    rows = driver_sql(session, _INSTRUCTIONS, ids=uuid_array(ids))
+    return {id: AcceptedInstruction(id, order, text) for id, order, text in rows}
+
+
+_INSTRUCTIONS = """
+    SELECT id, accepted_order, text FROM instructions WHERE id = ANY (%(ids)s::uuid[]) AND state = 'accepted'
+"""
 
 
 def questions(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Question]:
     """The instruction and input of each of these instances."""
-    rows = session.execute(
-        select(
-            Instance.id,
-            Instruction.text,
-            func.coalesce(Instance.input, ""),
-            func.coalesce(Instruction.accepted_order, 0),
-        )
-        .join(Instruction, Instruction.id == Instance.instruction_id)
-        .where(Instance.id == any_of(instance_ids))
-    )
+    rows = driver_sql(session, _QUESTIONS, ids=uuid_array(instance_ids))
     return {row[0]: Question(*row) for row in rows}
+
+
+_QUESTIONS = """
+    SELECT n.id, i.text, coalesce(n.input, ''), coalesce(i.accepted_order, 0)
+    FROM instances n JOIN instructions i ON i.id = n.instruction_id WHERE n.id = ANY (%(ids)s::uuid[])
+"""
 
 
 def subjects(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Subject]:
     """What there is to know of each of these instances for an example to be made of it."""
-    rows = session.execute(
-        select(
-            Instance.id, Instance.task_type, Instruction.position, Instruction.text, func.coalesce(Instance.input, "")
-        )
-        .join(Instruction, Instruction.id == Instance.instruction_id)
-        .where(Instance.id == any_of(instance_ids))
-    )
+    rows = driver_sql(session, _SUBJECTS, ids=uuid_array(instance_ids))
     return {row[0]: Subject(row[0], TaskType(row[1]), *row[2:]) for row in rows}
 
 
-def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Candidate]]:
+_SUBJECTS = """
+    SELECT n.id, n.task_type, i.position, i.text, coalesce(n.input, '')
+    FROM instances n JOIN instructions i ON i.id = n.instruction_id WHERE n.id = ANY (%(ids)s::uuid[])
+"""
+
+
+def candidates(session: Session, instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[StoredCandidate]]:
     """The candidates of each of these instances, number 0 first."""
-    found: dict[uuid.UUID, list[Candidate]] = defaultdict(list)
-    rows = select(Candidate).where(Candidate.instance_id == any_of(instance_ids)).order_by(Candidate.number)
-    for row in session.scalars(rows):
-        found[row.instance_id].append(row)
+    found: dict[uuid.UUID, list[StoredCandidate]] = defaultdict(list)
+    rows = driver_sql(session, _CANDIDATES, ids=uuid_array(instance_ids))
+    for id, instance_id, number, voice, output, state in rows:
+        found[instance_id].append(StoredCandidate(id, instance_id, number, voice, output, _STATES[state]))
     return found
 
 
-def retracted_with(session: Session, candidates: Mapping[uuid.UUID, Sequence[Candidate]]) -> set[uuid.UUID]:
+_CANDIDATES = """
+    SELECT id, instance_id, number, voice, output, state FROM candidates
+    WHERE instance_id = ANY (%(ids)s::uuid[]) ORDER BY number
+"""
+_STATES = {state.value: state for state in RecordState}
+
+
+def retracted_with(session: Session, candidates: Mapping[uuid.UUID, Sequence[StoredCandidate]]) -> set[uuid.UUID]:
     """Which of some instances, and of their candidates, are retracted."""
     return retracted_among(session, [*candidates, *(each.id for of_one in candidates.values() for each in of_one)])
 
 
-def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[Instance]:
+def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[Complete]:
     """Note one output more for each mention of an instance; returns those now complete.
 
     The rows are locked in one order, so two workers that finish the last two outputs of an instance
@@ -103,27 +132,20 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[I
     sake, so a lock on the keys too (a full FOR UPDATE) would have the two wait for each other.
     """
     counts = Counter(instance_ids)
-    spoken = (
-        func.unnest(uuids(counts), bindparam(None, list(counts.values()), ARRAY(Integer)))
-        .table_valued("id", "outputs", name="spoken")
-        .render_derived()
+    outputs = "{" + ",".join(map(str, counts.values())) + "}"
+    rows = driver_sql(session, _COUNT, ids=uuid_array(counts), outputs=outputs)
+    return [Complete(id, run_id, TaskType(task_type)) for id, run_id, task_type, pending in rows if pending == 0]
+
+
+_COUNT = """
+    WITH in_order AS MATERIALIZED (
+      SELECT n.id, spoken.outputs FROM unnest(%(ids)s::uuid[], %(outputs)s::int[]) AS spoken (id, outputs)
+      JOIN instances n ON n.id = spoken.id ORDER BY n.id FOR NO KEY UPDATE OF n
     )
-    in_order = (
-        select(Instance.id, spoken.c.outputs)
-        .join(spoken, spoken.c.id == Instance.id)
-        .order_by(Instance.id)
-        .with_for_update(key_share=True, of=Instance)
-        .cte("in_order")
-        .prefix_with("MATERIALIZED")
-    )
-    counted = session.scalars(
-        update(Instance)
-        .where(Instance.id == in_order.c.id)
-        .values(pending_outputs=Instance.pending_outputs - in_order.c.outputs)
-        .returning(Instance)
-        .execution_options(synchronize_session=False)
-    )
-    return [instance for instance in counted if instance.pending_outputs == 0]
+    UPDATE instances n SET pending_outputs = n.pending_outputs - in_order.outputs
+    FROM in_order WHERE n.id = in_order.id
+    RETURNING n.id, n.run_id, n.task_type, n.pending_outputs
+"""
 
 
 def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:

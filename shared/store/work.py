@@ -7,21 +7,22 @@ away, by the database's clock; so a result is written once, whoever else believe
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import orjson
-from sqlalchemy import CTE, Boolean, ColumnElement, Row, func, literal, literal_column, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
-from shared.store.arrays import any_of
+from shared.store.arrays import any_of, uuid_array
+from shared.store.driver import driver_sql
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import SUSPECT, TRIES, WorkItem, WorkState
+from shared.store.tables.work import SUSPECT, WorkItem, WorkState
 
 _RUNNING = Run.state == RunState.RUNNING
-_SUSPECT: ColumnElement[bool] = literal_column(SUSPECT, Boolean)
 
 
 def work_key(
@@ -153,39 +154,52 @@ def claim(
     `suspect`, may be what made its workers vanish before: what is held together is suspected together, so whoever
     holds one takes no other.
     """
-    due = (*_claimable(run_id, revision), WorkItem.queue == queue)
-    first_by = (TRIES,) if least_tried else ()
-    suspected = _to_claim("suspected", literal(min(count, int(suspect))), (*due, _SUSPECT), *first_by)
-    left = literal(count) - select(func.count()).select_from(suspected).scalar_subquery()
-    sound = _to_claim("sound", left, (*due, ~_SUSPECT), *first_by)
     token = uuid.uuid4()
-    rows = session.execute(
-        update(WorkItem)
-        .where(WorkItem.id.in_(select(sound.c.id).union_all(select(suspected.c.id))))
-        .values(
-            state=WorkState.LEASED,
-            lease_token=token,
-            lease_expires_at=func.now() + seconds(lease_s),
-            worker=worker,
-        )
-        .returning(*_OF_A_CLAIM)
-        .execution_options(synchronize_session=False)
+    rows = driver_sql(
+        session,
+        _CLAIM[revision is not None, least_tried],
+        run_id=run_id,
+        queue=queue,
+        revision=revision,
+        count=count,
+        suspects=min(count, int(suspect)),
+        token=token,
+        lease_s=float(lease_s),
+        worker=worker,
     )
-    return sorted((_claim(row, token) for row in rows), key=lambda held: (held.position, held.task_type))
+    held = [_claim(row, token) for row in rows]
+    held.sort(key=lambda each: (each.position, each.task_type))
+    return held
 
 
-def _to_claim(
-    name: str, count: ColumnElement[int], which: Sequence[ColumnElement[bool]], *first_by: ColumnElement[int]
-) -> CTE:
-    return (
-        select(WorkItem.id)
-        .where(*which)
-        .order_by(*first_by, WorkItem.position, WorkItem.task_type)
-        .limit(count)
-        .with_for_update(of=WorkItem, skip_locked=True)
-        .cte(name)
-        .prefix_with("MATERIALIZED")  # run once: run again, it would lock further rows
-    )
+def _to_claim(known_revision: bool, least_tried: bool) -> str:
+    revision = "AND revision = %(revision)s" if known_revision else ""
+    first_by = f"{_TRIES}, " if least_tried else ""
+    due = f"""
+      SELECT id FROM work_items
+      WHERE run_id = %(run_id)s AND queue = %(queue)s AND state = 'ready' AND ready_at <= now()
+        AND EXISTS (SELECT FROM runs WHERE id = %(run_id)s AND state = 'running' {revision})"""  # noqa: S608 - our words
+    in_order = f"ORDER BY {first_by}position, task_type"
+    # Materialized, and so run once: run again, they would lock further rows.
+    return f"""
+      WITH suspected AS MATERIALIZED (
+        {due} AND {SUSPECT} {in_order} LIMIT %(suspects)s FOR UPDATE SKIP LOCKED
+      ), sound AS MATERIALIZED (
+        {due} AND NOT ({SUSPECT}) {in_order}
+        LIMIT %(count)s - (SELECT count(*) FROM suspected) FOR UPDATE SKIP LOCKED
+      )
+      UPDATE work_items SET
+        state = 'leased', lease_token = %(token)s, lease_expires_at = now() + %(lease_s)s * interval '1 second',
+        worker = %(worker)s
+      WHERE id IN (SELECT id FROM sound UNION ALL SELECT id FROM suspected)
+      RETURNING id, run_id, stage, task_type, position, model, voice, instruction_id, instance_id, failures, timeouts,
+        overloads, crashes, earlier_tries, {SUSPECT}"""  # noqa: S608 - our words
+
+
+_TRIES = "failures + timeouts + overloads + crashes + earlier_tries"
+_CLAIM = {known_and_least: _to_claim(*known_and_least) for known_and_least in product((False, True), repeat=2)}
+_STAGES = {stage.value: stage for stage in Stage}
+_TASK_TYPES = {task_type.value: task_type for task_type in TaskType}
 
 
 def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int:
@@ -194,9 +208,8 @@ def count_due(session: Session, run_id: uuid.UUID, queue: str, most: int) -> int
     return session.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
-def _claimable(run_id: uuid.UUID, revision: int | None = None) -> tuple[ColumnElement[bool], ...]:
-    known = () if revision is None else (Run.revision == revision,)
-    running = select(Run.id).where(Run.id == run_id, _RUNNING, *known).exists()
+def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+    running = select(Run.id).where(Run.id == run_id, _RUNNING).exists()
     return (
         WorkItem.run_id == run_id,
         WorkItem.state == WorkState.READY,
@@ -205,17 +218,9 @@ def _claimable(run_id: uuid.UUID, revision: int | None = None) -> tuple[ColumnEl
     )
 
 
-_OF_A_CLAIM = (
-    *(WorkItem.id, WorkItem.run_id, WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.model),
-    *(WorkItem.voice, WorkItem.instruction_id, WorkItem.instance_id),
-    *(WorkItem.failures, WorkItem.timeouts, WorkItem.overloads, WorkItem.crashes, WorkItem.earlier_tries),
-    _SUSPECT.label("suspect"),
-)
-
-
-def _claim(row: Row[*tuple[Any, ...]], token: uuid.UUID) -> Claim:
-    values = {**row._asdict(), "stage": Stage(row.stage), "task_type": TaskType(row.task_type)}
-    return Claim(**values, token=token)
+def _claim(row: Sequence[Any], token: uuid.UUID) -> Claim:
+    values: tuple[Any, ...] = (*row[:2], _STAGES[row[2]], _TASK_TYPES[row[3]], *row[4:], token)
+    return Claim(*values)
 
 
 def finish(session: Session, claims: Collection[Claim]) -> set[uuid.UUID]:
@@ -237,22 +242,25 @@ def fail(session: Session, failures: Sequence[Failure]) -> set[uuid.UUID]:
 def _end(session: Session, claims: Collection[Claim], state: WorkState) -> set[uuid.UUID]:
     if not claims:
         return set()
-    ordered = (
-        select(WorkItem.id)
-        .where(*_held(claims))
-        .order_by(WorkItem.id)
-        .with_for_update()
-        .cte("held")
-        .prefix_with("MATERIALIZED")
+    ended = driver_sql(
+        session,
+        _END,
+        ids=uuid_array(claim.id for claim in claims),
+        tokens=uuid_array({claim.token for claim in claims}),
+        state=state,
     )
-    ended = session.scalars(
-        update(WorkItem)
-        .where(WorkItem.id == ordered.c.id)
-        .values(state=state, finished_at=func.now(), lease_token=None, lease_expires_at=None)
-        .returning(WorkItem.id)
-        .execution_options(synchronize_session=False)
+    return {id for (id,) in ended}
+
+
+_END = """
+    WITH held AS MATERIALIZED (
+      SELECT id FROM work_items
+      WHERE id = ANY (%(ids)s::uuid[]) AND lease_token = ANY (%(tokens)s::uuid[]) AND state = 'leased'
+      ORDER BY id FOR UPDATE
     )
-    return set(ended)
+    UPDATE work_items w SET state = %(state)s, finished_at = now(), lease_token = NULL, lease_expires_at = NULL
+    FROM held WHERE w.id = held.id RETURNING w.id
+"""
 
 
 def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:

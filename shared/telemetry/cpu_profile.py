@@ -29,7 +29,7 @@ class Part(StrEnum):
 
 PACKAGES = {
     Part.QUEUE: ("celery", "kombu", "redis", "amqp", "billiard", "vine", "shared.queue"),
-    Part.HTTP: ("aiohttp", "httpx2", "huggingface_hub", "shared.lm", "uvloop"),
+    Part.HTTP: ("httptools", "httpx2", "huggingface_hub", "shared.lm", "uvloop"),
     Part.DATABASE: ("sqlalchemy", "psycopg", "psycopg_binary", "shared.store"),
     Part.METHOD: ("shared.method", "jinja2", "rapidfuzz", "numpy"),
     Part.REST: ("workers",),

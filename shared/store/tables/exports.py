@@ -8,7 +8,6 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.store.base import Base, CreatedAt, Key, one_of
-from shared.store.tables.records import JudgementId
 
 
 class LeftOut(StrEnum):
@@ -48,7 +47,7 @@ class ExportJudgement(Base):
 
     export_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("exports.id"), primary_key=True)
     place: Mapped[int] = mapped_column(primary_key=True)
-    judgement_id: Mapped[JudgementId]
+    judgement_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("judgements.id"))
 
 
 class ExportRow(Base):

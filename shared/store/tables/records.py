@@ -1,8 +1,12 @@
-"""What a run makes: generations, and the records that came of them. Nothing is ever deleted."""
+"""What a run makes: generations, and the records that came of them. Nothing is ever deleted.
+
+Runs, models, prompt templates and judgements are no foreign keys here but in the totals, in which each record is
+counted as it is written.
+"""
 
 import uuid
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -51,15 +55,15 @@ class Generation(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     work_item_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_items.id"))
     attempt: Mapped[int]
     stage: Mapped[Stage] = mapped_column(Text)
     task_type: Mapped[TaskType] = mapped_column(Text)
-    model_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[uuid.UUID]
     endpoint: Mapped[str]
     server_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("servers.id"))
-    template_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("prompt_templates.id"))
+    template_id: Mapped[uuid.UUID]
     seed_task_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     instruction_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     prompt: Mapped[str]
@@ -97,7 +101,7 @@ class Instruction(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
     generation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("generations.id"))
@@ -123,7 +127,7 @@ class Instance(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     instruction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instructions.id"))
     generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
@@ -147,7 +151,7 @@ class Candidate(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
+    run_id: Mapped[uuid.UUID]
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
     number: Mapped[int]
     voice: Mapped[str]
@@ -178,9 +182,6 @@ class Judgement(Base):
     created_at: Mapped[CreatedAt]
 
 
-JudgementId = Annotated[uuid.UUID, mapped_column(ForeignKey("judgements.id"))]
-
-
 class Verdict(Base):
     """A judgement's decision on an instance: the candidates compared, every pair's score, the choice.
 
@@ -199,8 +200,8 @@ class Verdict(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
-    judgement_id: Mapped[JudgementId]
+    run_id: Mapped[uuid.UUID]
+    judgement_id: Mapped[uuid.UUID]
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))
     candidate_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid))
     scores: Mapped[list[Any]]
@@ -227,8 +228,8 @@ class Example(Base):
     )
 
     id: Mapped[Key]
-    run_id: Mapped[RunId]
-    judgement_id: Mapped[JudgementId]
+    run_id: Mapped[uuid.UUID]
+    judgement_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instances.id"))

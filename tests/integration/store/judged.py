@@ -9,13 +9,15 @@ from shared.job import JobSpec
 from shared.method.tasks import TaskType
 from shared.store import gate
 from shared.store.base import Base
+from shared.store.copying import insert_records
 from shared.store.judgements import example_row, verdict_row
 from shared.store.keys import key, position
+from shared.store.records import candidates as stored_candidates
 from shared.store.records import subjects
 from shared.store.runs import begin_run, targets_of
 from shared.store.session import Sessions
 from shared.store.states import end_run
-from shared.store.tables.records import Candidate, Instance, Instruction, RecordState, Verdict
+from shared.store.tables.records import Candidate, Instance, Instruction, RecordState
 from shared.store.tables.runs import RunState
 from tests.integration.store.planted import JOB, a_generation, new_run, plant_proposals, take
 
@@ -84,8 +86,9 @@ def _plant_instance(
     for rows in ([instruction], [instance], candidates):
         _write(session, *rows)
     decided = job.terms.judge(VOICES, texts)
-    verdict: Verdict = verdict_row(run_id, 0, instance_id, candidates, decided, decided.reason)
-    _write(session, verdict)
+    stored = stored_candidates(session, [instance_id])[instance_id]
+    verdict = verdict_row(run_id, 0, instance_id, stored, decided, decided.reason)
+    insert_records(session, [verdict])
     if verdict.choice_id:
         subject = subjects(session, [instance_id])[instance_id]
-        _write(session, example_row(verdict, subject, candidates, surplus=False))
+        insert_records(session, [example_row(verdict, subject, stored, surplus=False)])

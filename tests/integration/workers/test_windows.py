@@ -89,6 +89,9 @@ class Queue:
     def wake(self) -> None:
         self.woken.set()
 
+    def has_room(self) -> None:
+        self.woken.set()
+
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:

@@ -1,15 +1,19 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from tests.integration.admin.command_line import CommandLine, Outcome, start
+from shared.method.novelty import NoveltyIndex
+from tests.integration.admin.command_line import PROGRAM, CommandLine, Outcome, start
 
 
 def write(name: str, texts: Sequence[str], field: str = "instruction") -> None:
@@ -134,6 +138,75 @@ def test_it_starts_without_what_other_commands_need(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"instruction": "a"}\n')
     program = (
         "import sys\nfrom services.admin.main import app\nsys.argv[1:] = ['novelty', 'texts.jsonl', 'texts.jsonl']\n"
-        "app(standalone_mode=False)\nassert not {'sqlalchemy', 'celery', 'aiohttp'} & sys.modules.keys()"
+        "app(standalone_mode=False)\nassert not {'sqlalchemy', 'celery', 'httptools', 'structlog'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)
+
+
+def many_texts(count: int) -> list[str]:
+    """Texts of which half are too similar to another one; some hold what is hard to write."""
+    random = Random(count)
+    names = [f"w{number}" for number in range(60)]
+    texts = ["\ud800 half", 'a "quote" \\ \n %s {0}', "日本語 the sentence", "", "é\u2028"]
+    while len(texts) < count:
+        text = random.choice(texts).split() if random.random() < 0.5 else random.choices(names, k=12)
+        texts.append(" ".join([*text, random.choice(names)]))
+    return texts
+
+
+def test_processes_that_compare_ahead_change_nothing(tmp_path: Path) -> None:
+    """Both are what one index says of one candidate after another, encoded by `json`."""
+    pool, candidates = many_texts(500), many_texts(900)[::-1]
+    expected = b"".join(map(as_line, one_by_one(pool, candidates)))
+    write(str(tmp_path / "pool.jsonl"), pool)
+    write(str(tmp_path / "candidates.jsonl"), candidates)
+    for cores in ({min(os.sched_getaffinity(0))}, os.sched_getaffinity(0)):
+        program = [*PROGRAM, "novelty", "pool.jsonl", "candidates.jsonl"]
+        done = subprocess.run(
+            program, cwd=tmp_path, check=True, capture_output=True, preexec_fn=partial(os.sched_setaffinity, 0, cores)
+        )
+        assert done.stdout == expected
+
+
+def one_by_one(pool: Sequence[str], candidates: Sequence[str]) -> Iterator[dict[str, Any]]:
+    index = NoveltyIndex()
+    known = {f"pool {n}": {"instruction": text, "source": "pool", "line": n} for n, text in enumerate(pool, 1)}
+    for key, text in zip(known, pool, strict=True):
+        index.add(key, text)
+    for n, text in enumerate(candidates, 1):
+        answer = index.assess(text)
+        similar = [{**known[match.key], "score": match.score} for match in answer.most_similar]
+        in_order = [{name: each[name] for name in ("instruction", "score", "source", "line")} for each in similar]
+        yield {
+            "instruction": text,
+            "accepted": answer.accepted,
+            "max_similarity": answer.max_similarity,
+            "most_similar": in_order,
+        }
+        if answer.accepted:
+            key = f"candidates {n}"
+            known[key] = {"instruction": text, "source": "candidates", "line": n}
+            index.add(key, text)
+
+
+def as_line(value: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value).encode() + b"\n"
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="one core has no processes that compare ahead")
+def test_a_process_that_is_killed_is_told_of(tmp_path: Path) -> None:
+    pool, candidates = tmp_path / "pool.jsonl", tmp_path / "candidates.jsonl"
+    write(str(pool), ["a b"])
+    write(str(candidates), [f"w{number} x{number}" for number in range(30_000)])
+    with start("novelty", pool, candidates, environment=dict(os.environ)) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        process.stdout.read()
+        assert "error: A process that compared candidates was ended from outside" in process.stderr.read()
+        assert process.wait() == 1

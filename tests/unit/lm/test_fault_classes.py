@@ -1,17 +1,16 @@
-import aiohttp
 import httpx2
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
+from httptools import HttpParserError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.lm.api_key import ApiKey
+from shared.lm.connection import Disconnected, NoConnection
 from shared.lm.errors import Fault
 from shared.lm.faults import LONGEST_DETAIL, lm_error, one_line
 from shared.lm.http import StatusError, UnwritableError
 
 NO_KEY = ApiKey()
-REFUSED = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +40,11 @@ def test_a_status_has_its_class(status: int, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (aiohttp.ConnectionTimeoutError("nobody"), Fault.UNREACHABLE),
-        (aiohttp.ClientConnectorError(REFUSED, ConnectionRefusedError()), Fault.UNREACHABLE),
-        (aiohttp.ClientConnectorDNSError(REFUSED, OSError()), Fault.UNREACHABLE),
-        (aiohttp.SocketTimeoutError("slow"), Fault.TIMED_OUT),
+        (NoConnection("nobody"), Fault.UNREACHABLE),
         (TimeoutError(), Fault.TIMED_OUT),
-        (aiohttp.ServerDisconnectedError("gone"), Fault.BROKEN_ANSWER),
-        (aiohttp.ClientOSError("reset"), Fault.BROKEN_ANSWER),
-        (aiohttp.ClientPayloadError("half"), Fault.BROKEN_ANSWER),
-        (aiohttp.InvalidUrlClientError("http:///"), Fault.MISCONFIGURED),
+        (Disconnected("gone"), Fault.BROKEN_ANSWER),
+        (ConnectionResetError("reset"), Fault.BROKEN_ANSWER),
+        (HttpParserError("not HTTP"), Fault.BROKEN_ANSWER),
         (httpx2.UnsupportedProtocol("ftp"), Fault.MISCONFIGURED),
         (ValueError("not JSON"), Fault.BROKEN_ANSWER),
         (RecursionError(), Fault.BROKEN_ANSWER),

@@ -2,13 +2,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import LCSseq
+from rapidfuzz.process import cdist
 from rouge_score.rouge_scorer import RougeScorer
 
 from shared.method.novelty import Match, NoveltyIndex, least_common
-from shared.method.rouge import f1, rouge_l, words
+from shared.method.rouge import f1, number_words, rouge_l, symbols, words
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 THRESHOLDS = [0.0, 0.1, 0.3, 0.5, 2 / 3, 0.7, 0.8, 0.9, 1.0]
@@ -194,3 +197,37 @@ def test_a_ranking_brought_up_to_date_is_the_ranking_made_anew(
     for number, known in enumerate(after, len(before)):
         index.add(str(number), known)
     assert index.updated(text, ranking) == index.rank(text, k)
+
+
+@settings(deadline=None)
+@given(pools, st.lists(few_words | some_words | st.text(max_size=20), min_size=8, max_size=12), st.integers(0, 12))
+def test_many_ranked_at_once_are_ranked_as_each_alone(texts: list[str], asked: list[str], k: int) -> None:
+    index = index_of(texts)
+    assert index.rank_all(asked, k) == [index.rank(text, k) for text in asked]
+
+
+@settings(deadline=None)
+@given(st.lists(few_words | some_words | st.text(max_size=20), max_size=40), st.integers(0, 40), few_words)
+def test_many_added_at_once_are_known_as_those_added_one_by_one(texts: list[str], alone: int, text: str) -> None:
+    index = index_of(texts[:alone])
+    index.add_all(map(str, range(len(texts[:alone]), len(texts))), texts[alone:])
+    assert len(index) == len(texts)
+    assert index.rank(text) == index_of(texts).rank(text)
+    assert index.nearest_above(text) == index_of(texts).nearest_above(text)
+
+
+@pytest.mark.parametrize(("vocabulary", "seed"), [(12, 1), (300, 2)])
+def test_a_pool_with_shelves_ranks_several_batches_as_brute_force_does(vocabulary: int, seed: int) -> None:
+    """Large enough for kept rows and for guesses by a sample, too; ties are many."""
+    texts = variations(4_000, vocabulary, seed)
+    index = index_of(texts[:500])
+    index.add_all(map(str, range(500, 4_000)), texts[500:])
+    long = " ".join(f"w{number % vocabulary} v{number}" for number in range(400))
+    asked = [*texts[::80], *variations(60, vocabulary, seed + 5), "", "w1", "unknown", long]
+    numbers = number_words()
+    known, queries = ([symbols([numbers[word] for word in words(text)]) for text in some] for some in (texts, asked))
+    common = cdist(queries, known, scorer=LCSseq.similarity, dtype=np.int32).tolist()
+    for query, row, ranking in zip(queries, common, index.rank_all(asked), strict=True):
+        scores = [f1(lcs, len(query), len(text)) for lcs, text in zip(row, known, strict=True)]
+        ranked = sorted((Match(str(n), score) for n, score in enumerate(scores)), key=lambda match: -match.score)
+        assert ranking.matches == tuple(ranked[:10])

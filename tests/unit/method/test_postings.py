@@ -2,8 +2,11 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.method.postings import Postings
+from shared.method.postings import Postings, terms_of
+from shared.method.vocabulary import Numbered
 
 
 @pytest.mark.parametrize("size", [0, 1, 500, 6000])
@@ -41,3 +44,28 @@ def test_records_are_added_while_somebody_keeps_the_frame_of_a_look_up() -> None
     postings.add([2, 1])
     assert kept.tb is not None
     assert postings.count([1, 2]).tolist() == [2, 2]
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=9), max_size=12), st.integers(0, 12))
+def test_many_texts_added_at_once_have_the_terms_that_each_has_alone(texts: list[list[int]], alone: int) -> None:
+    one_by_one, together = Postings(), Postings()
+    for text in texts:
+        one_by_one.add(terms_of(text))
+    for text in texts[:alone]:
+        together.add(terms_of(text))
+    for some in (texts[alone : alone + 5], texts[alone + 5 :]):
+        numbers = np.array([number for text in some for number in text], np.uint32)
+        together.add_all(Numbered(numbers, np.array(list(map(len, some)), np.intp)))
+    terms = sorted({term for text in texts for term in terms_of(text)})
+    assert together.records == one_by_one.records
+    assert together.known([*terms, 99]) == [True] * len(terms) + [False]
+    assert [together.records_with(term) for term in terms] == [one_by_one.records_with(term) for term in terms]
+
+
+def test_many_texts_are_added_while_somebody_keeps_a_view() -> None:
+    postings = Postings()
+    postings.add([1])
+    kept = np.frombuffer(postings.records_with(1), np.uintc)
+    postings.add_all(Numbered(np.array([1, 1, 2], np.uint32), np.array([2, 1])))
+    assert kept.tolist() == [0]
+    assert postings.count([1, 2]).tolist() == [1, 1, 1]

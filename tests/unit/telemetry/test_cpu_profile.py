@@ -13,7 +13,7 @@ from shared.telemetry.cpu_profile import CpuProfile, Part, part_of_stack
     [
         (["redis.connection", "kombu.transport.redis", "celery.worker"], Part.QUEUE),
         (["shared.queue.hints", "workers.stages"], Part.QUEUE),
-        (["aiohttp.client", "shared.lm.http", "workers.streaming"], Part.HTTP),
+        (["httptools.parser", "shared.lm.http", "workers.streaming"], Part.HTTP),
         (["psycopg.cursor", "sqlalchemy.engine.base", "workers.stages"], Part.DATABASE),
         (["shared.store.work", "workers.streaming", "celery.app.task"], Part.DATABASE),
         (["jinja2.environment", "shared.method.prompts", "workers.streaming"], Part.METHOD),

@@ -14,7 +14,7 @@ BEGIN
     WHERE i.id IS NULL LIMIT 1;
   END IF;
   IF missing IS NOT NULL THEN
-    RAISE foreign_key_violation USING MESSAGE = format('a generation shows %s, which is not in the store', missing);
+    RAISE foreign_key_violation USING MESSAGE = concat('a generation shows ', missing, ', which is not in the store');
   END IF;
   RETURN NULL;
 END
