@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shared.store.cursors import pages
+
 PAGE = 2_000
 
 
@@ -73,23 +75,20 @@ class Provenance:
     sources: tuple[Source, ...]
 
 
+_JUDGED = """
+    SELECT e.id, x.split, e.run, e.run_id, e.judgement, e.task_type, e.instruction_id, e.instance_id, e.verdict_id,
+      e.candidate_id, e.chosen_voice, e.rule, e.threshold, e.exact_match, e.margin, e.agreement, e.scores,
+      i.generation_id, n.generation_id, v.candidate_ids
+    FROM export_rows x JOIN lineage.examples e ON e.id = x.example_id
+    JOIN verdicts v ON v.id = e.verdict_id JOIN instances n ON n.id = e.instance_id
+    JOIN instructions i ON i.id = e.instruction_id WHERE x.export_id = :export ORDER BY x.place
+"""
+
+
 def provenance_pages(session: Session, export_id: uuid.UUID) -> Iterator[list[Provenance]]:
     """An export's examples in their order, in pages; memory stays flat, but for the names of the seed tasks."""
-    rows = session.execute(
-        text(
-            """
-            SELECT e.id, x.split, e.run, e.run_id, e.judgement, e.task_type, e.instruction_id, e.instance_id,
-              e.verdict_id, e.candidate_id, e.chosen_voice, e.rule, e.threshold, e.exact_match, e.margin, e.agreement,
-              e.scores, i.generation_id, n.generation_id, v.candidate_ids
-            FROM export_rows x JOIN lineage.examples e ON e.id = x.example_id
-            JOIN verdicts v ON v.id = e.verdict_id JOIN instances n ON n.id = e.instance_id
-            JOIN instructions i ON i.id = e.instruction_id WHERE x.export_id = :export ORDER BY x.place
-            """
-        ).execution_options(yield_per=PAGE),
-        {"export": export_id},
-    )
     seeds: dict[uuid.UUID, str] = {}
-    for page in rows.partitions():
+    for page in pages(session, _JUDGED, PAGE, export=export_id):
         yield _page(session, [Judged(*row) for row in page], seeds)
 
 
