@@ -12,6 +12,13 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 RUN python -m venv --without-pip /opt/venv
 COPY locks/ locks/
+RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r locks/build.txt
+COPY LICENSE README.md pyproject.toml ./
+# What is installed of the project is its name, its version and where its code will lie: a change of the code does not
+# install all packages anew.
+RUN mkdir -p shared workers services && touch shared/__init__.py workers/__init__.py services/__init__.py
+RUN python -m pip --python /opt/venv/bin/python install --no-deps --no-build-isolation --editable .
+RUN python -m pip --python /opt/venv/bin/python uninstall --yes setuptools
 
 FROM build AS build-worker
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r locks/worker.txt
@@ -31,7 +38,7 @@ LABEL org.opencontainers.image.title="ensemble-instruct" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN python -m pip uninstall --yes pip setuptools wheel && groupadd --gid 10001 ensemble && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ensemble
-ENV PATH=/opt/venv/bin:${PATH} PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+ENV PATH=/opt/venv/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /app
 COPY LICENSE pyproject.toml ./
 COPY shared/ shared/
@@ -55,7 +62,7 @@ COPY jobs/ jobs/
 COPY k8s/ k8s/
 COPY services/ services/
 HEALTHCHECK NONE
-ENTRYPOINT ["python", "-m", "services.admin.main"]
+ENTRYPOINT ["ensemble-instruct"]
 CMD ["--help"]
 
 FROM base AS models

@@ -60,6 +60,7 @@ lock:  ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage $(PART) -o locks/worker.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage --extra flower --extra dataset $(PART) -o locks/services.txt
 	$(BIN)/uv pip compile pyproject.toml --extra local $(PART) -o locks/models.txt
+	echo 'setuptools>=80' | $(BIN)/uv pip compile - $(PART) -o locks/build.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 PART := --constraint locks/all.txt $(LOCK)

@@ -7,7 +7,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from shared.method.consensus import Rule
 from shared.method.decoding import DecodingOverrides
@@ -19,18 +29,20 @@ FINGERPRINT_SCHEME = 1
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 OWN_VOICE = "instance"  # candidate 0: the output that came with the instance
+IMPORTED = "imported"  # in place of a model's name: what it would have written was made elsewhere
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name that may stand in a queue's name: lower-case letters, digits, `-` and `_`."""
 
 
-def _line_of_text(text: str) -> str:
+def line_of_text(text: str) -> str:
+    """`text`, if it is what a person may call something. Raises `ValueError`."""
     if not text.isprintable() or not text or text != text.strip():
         raise ValueError("should be a line of text, without control characters and outer spaces")
     return text
 
 
-Label = Annotated[str, AfterValidator(_line_of_text)]
+Label = Annotated[str, AfterValidator(line_of_text)]
 """What a person or a server calls something."""
 
 MOST_SHARE = 1000
@@ -198,10 +210,35 @@ class Budget(Section):
         return not (self.generations is None and self.tokens is None and self.hours is None)
 
 
+class ImportedFile(Section):
+    """A file whose outputs are a voice; the first has the instances, with their own outputs."""
+
+    voice: Name
+    name: str
+    sha256: str
+    source: Label | None = None
+    licence: Label | None = None  # an SPDX identifier
+
+
+class Imported(Section):
+    """What was made elsewhere, in place of all that a run makes up to the instances and their own outputs.
+
+    `novelty_threshold` and `novelty_scope` hold for it as for what a run makes, with 1 for what was let in however
+    alike, the limits only if it was `filtered`.
+    """
+
+    files: tuple[ImportedFile, ...] = Field(min_length=1)
+    filtered: bool = False
+
+
 class JobSpec(Section):
-    """A whole job. Every default is the paper's or the reference code's."""
+    """A whole job. Every default is the paper's or the reference code's.
+
+    That of an imported run says what was brought in; its targets are how many records of each type there were.
+    """
 
     name: Name
+    imported: Imported | None = Field(None, exclude_if=lambda imported: imported is None)
     owner: Label | None = None  # whose run it is
     share: float = Field(1, gt=0, le=MOST_SHARE)  # of servers that several runs use at once, against the others' 1
     seed: int = 0  # every random choice derives from it
@@ -210,13 +247,20 @@ class JobSpec(Section):
     targets: dict[TaskType, Annotated[int, Field(ge=1, le=100_000_000, strict=True)]] = Field(
         min_length=1
     )  # examples to make
-    models: dict[Name, ModelSpec] = Field(min_length=1)
+    models: dict[Name, ModelSpec]
     instructions: InstructionStage
     instances: InstanceStage
     outputs: tuple[Voice, ...] = ()
     consensus: ConsensusStage = ConsensusStage()
     retry: RetryPolicy = RetryPolicy()
     budget: Budget = Budget()
+
+    @field_validator("models")
+    @classmethod
+    def _some_model(cls, models: dict[str, ModelSpec], given: ValidationInfo) -> dict[str, ModelSpec]:
+        if not models and not given.data.get("imported"):
+            raise ValueError("name at least one")
+        return models
 
     def voice_prompt(self, voice: Voice) -> str:
         """The id of the template that a voice uses."""
@@ -226,19 +270,26 @@ class JobSpec(Section):
         return "output_zero_shot" if instruct else "output_few_shot"
 
     @property
+    def own_voices(self) -> dict[str, str]:
+        """The voices besides `outputs`, the instance's own first: the model of each, or `IMPORTED`."""
+        files = self.imported.files if self.imported else ()
+        return {OWN_VOICE: self.instances.model} | {file.voice: IMPORTED for file in files}
+
+    @property
     def voices(self) -> dict[str, str]:
-        """The model of each voice, the instance's own first."""
-        return {OWN_VOICE: self.instances.model} | {voice.label: voice.model for voice in self.outputs}
+        """The model of each voice, or `IMPORTED`; an instance's candidates are numbered in this order."""
+        return self.own_voices | {voice.label: voice.model for voice in self.outputs}
 
     @property
     def terms(self) -> Terms:
         """How the run itself decides between the outputs."""
-        families = {voice: self.models[model].family for voice, model in self.voices.items()}
+        weights = {OWN_VOICE: self.instances.weight} | {voice.label: voice.weight for voice in self.outputs}
+        families = {voice: self.models[model].family for voice, model in self.voices.items() if model in self.models}
         return Terms(
             rule=self.consensus.rule,
             threshold=self.consensus.threshold,
             min_candidates=self.consensus.min_candidates,
-            weights={OWN_VOICE: self.instances.weight} | {voice.label: voice.weight for voice in self.outputs},
+            weights={voice: weights.get(voice, 1) for voice in self.voices},
             families={voice: family for voice, family in families.items() if family},
         )
 
@@ -246,7 +297,7 @@ class JobSpec(Section):
     def prompt_ids(self) -> dict[str, str]:
         """The template ids that the job's targets need, by the field that names each."""
         ids = {}
-        for task_type in self.targets:
+        for task_type in () if self.imported else self.targets:
             ids[f"instructions.prompts.{task_type}"] = self.instructions.prompts[task_type]
             ids[f"instances.prompts.{task_type}"] = self.instances.prompts[task_type]
         for index, voice in enumerate(self.outputs):

@@ -56,6 +56,9 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> JobSpec:
     """
     content, lines = _parse(path)
     job = checked_job(path, content, lines, overrides)
+    if job.imported:
+        mend = "a job makes what it says; `ensemble-instruct import` brings in what was made elsewhere"
+        raise JobError(path, [JobFault("imported", mend, _line("imported", lines))])
     return job.model_copy(update={name: _beside(path, getattr(job, name)) for name in ("seeds", "prompts")})
 
 
@@ -221,7 +224,7 @@ def _cross_faults(job: JobSpec) -> Iterator[tuple[str, str]]:
     if not unknown:
         yield from _repeated_voices(job)
         yield from _one_vote(job)
-    voices = 1 + len(job.outputs)
+    voices = len(job.own_voices) + len(job.outputs)
     if job.consensus.rule is not Rule.NONE and voices < 2:
         yield "outputs", "a consensus needs a voice besides the instance's own; or set consensus.rule: none"
     elif job.consensus.rule is not Rule.NONE and job.consensus.min_candidates > voices:
@@ -242,6 +245,8 @@ def _unstorable(value: Any, field: str) -> Iterator[tuple[str, str]]:
 
 def _unknown_models(job: JobSpec) -> Iterator[tuple[str, str]]:
     named = {"instructions.model": job.instructions.model, "instances.model": job.instances.model}
+    if job.imported:
+        named = {}
     named |= {f"outputs.{index}.model": voice.model for index, voice in enumerate(job.outputs)}
     for field, model in named.items():
         if model not in job.models:
@@ -264,7 +269,7 @@ def _repeated_voices(job: JobSpec) -> Iterator[tuple[str, str]]:
                 f"outputs.{index}",
                 f"'{OWN_VOICE}' is what the instance's own output is called; give it another `name`",
             )
-        elif labels[index] in labels[:index]:
+        elif labels[index] in job.own_voices or labels[index] in labels[:index]:
             yield f"outputs.{index}", f"the voice '{labels[index]}' speaks twice; give it a `name` of its own"
         elif asked[index] in asked[:index] and not voice.decoding.temperature:  # a sample may differ from another
             mend = "change its prompt, or set a temperature above 0"

@@ -9,6 +9,7 @@ import sys
 import uuid
 from random import SystemRandom
 from threading import Thread
+from traceback import format_exc
 from typing import Any
 
 from celery import Celery
@@ -101,6 +102,8 @@ def _open_runtime(**_: Any) -> None:
             _telemetry.append(Telemetry(runtime, app, settings().database(), address))
     except EnsembleInstructError as error:
         sys.exit(f"error: {error}")  # Celery would log any other exception and go on
+    except Exception as error:
+        raise SystemExit(f"error: the worker can't begin\n{format_exc()}") from error
     _runtimes.append(runtime)
     name_process(worker=runtime.worker)
     if path := settings().cpu_profile:

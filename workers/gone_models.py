@@ -69,7 +69,7 @@ def _needed(session: Session, context: RunContext, gone: Mapping[str, FailingMod
 
 
 def _too_few_without(job: JobSpec, gone: Mapping[str, FailingModel]) -> bool:
-    speaking = 1 + sum(voice.model not in gone for voice in job.outputs)
+    speaking = len(job.own_voices) + sum(voice.model not in gone for voice in job.outputs)
     return job.consensus.rule is not Rule.NONE and speaking < job.consensus.min_candidates
 
 

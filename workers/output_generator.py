@@ -24,7 +24,7 @@ from workers.stages import Answered, Follow, GivenUp, LMStage
 
 def _voice(context: RunContext, claim: Claim) -> tuple[int, Voice]:
     """A claim's voice, and its number among the candidates; 0 is the instance's own."""
-    voices = enumerate(context.job.outputs, start=1)
+    voices = enumerate(context.job.outputs, start=len(context.job.own_voices))
     return next((number, voice) for number, voice in voices if voice.label == claim.voice)
 
 
@@ -96,9 +96,10 @@ def _candidate(context: RunContext, claim: Claim, generation_id: uuid.UUID | Non
 
 
 def _spoken(session: Session, claims: Sequence[Claim]) -> Follow:
+    """What is full is judged; what a late output fills has been."""
     full = records.count_outputs(session, [claim.subject for claim in claims])
-    positions = {claim.subject: claim.position for claim in claims}
-    planned = [follow.consensus_work(instance, positions[instance.id]) for instance in full]
+    positions = {claim.subject: claim.position for claim in claims if not claim.late}
+    planned = [follow.consensus_work(instance, positions[instance.id]) for instance in full if instance.id in positions]
     add_work(session, planned)
     return Follow(follow.queues_of(planned))
 

@@ -18,6 +18,7 @@ from services.admin.runs import RunName
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
 from shared.job_changes import with_voice
+from shared.method.consensus import Rule
 from shared.queue.late_voices import add_voice
 from shared.store.runs import find_run
 from shared.store.states import hold_run
@@ -72,12 +73,14 @@ def add_output(
             check_models(job.model_copy(update={"models": {model: job.models[model]}}))
         broker = open_broker()
         _hold_as_it_was(session, found)
-        asked = add_voice(session, found, job, plan.fingerprint, plan.templates)
+        asked = add_voice(session, found, job, plan.fingerprint, plan.templates, plan.seeds)
         state = found.state
         session.commit()
     say(f"{model} is asked about {asked} instances of run {found.name}")
     if state == RunState.PAUSED:
         say(f"the run is paused; let it go on with: ensemble-instruct resume {found.name}")
+    if job.consensus.rule is Rule.NONE:
+        say(f"the run's rule is none; to decide by what {model} says, too, rejudge {found.name} --rule … afterwards")
     warn_of_unheard(job, broker)
 
 

@@ -20,6 +20,7 @@ MODULES = {
     "export": "exporting",
     **dict.fromkeys(("exports", "diff"), "exports"),
     "push": "pushing",
+    "import": "importing",
     "db": "data",
     "k8s": "kubernetes",
     "lineage": "lineage",

@@ -66,7 +66,8 @@ def status_view(progress: RunProgress) -> RenderableType:
         f"{_retracted(progress)}{_budget(progress)}{_oldest(progress)}",
     )
     troubles = (*_troubles(progress), *_endpoints(progress))
-    return Group(head, _bars(progress), _models(progress), *_reasons(progress), *troubles)
+    models = [_models(progress)] if progress.models else []
+    return Group(head, _bars(progress), *models, *_reasons(progress), *troubles)
 
 
 def _retracted(progress: RunProgress) -> str:
@@ -105,7 +106,7 @@ def _bars(progress: RunProgress) -> Table:
 def _done(each: TypeProgress, stage: Stage) -> int:
     if stage is Stage.CONSENSUS:
         return min(each.examples, each.target)
-    if stage is Stage.INSTRUCTION:
+    if stage is Stage.INSTRUCTION and each.proposed:
         return each.gated
     counts = each.stages[stage]
     return counts.accepted + counts.rejected
@@ -115,7 +116,7 @@ def _total(each: TypeProgress, stage: Stage) -> int:
     """What a bar is full at: the target for the last stage, all that has arrived so far for the others."""
     if stage is Stage.CONSENSUS:
         return each.target
-    if stage is Stage.INSTRUCTION:
+    if stage is Stage.INSTRUCTION and each.proposed:
         return each.proposed
     return _done(each, stage) + each.stages[stage].open
 

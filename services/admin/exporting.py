@@ -76,7 +76,7 @@ def export_runs(
     licence: Annotated[
         str | None,
         typer.Option(
-            "--licence", metavar="A,B", help="only those all of whose models the job declares under one of these"
+            "--licence", metavar="A,B", help="only those all of whose models and imported files are under one of these"
         ),
     ] = None,
     min_agreement: Annotated[

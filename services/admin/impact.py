@@ -9,7 +9,7 @@ from rich.table import Table
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, printable, say, table
 from services.admin.jobs import AsJson
-from services.admin.roots import Instruction, Model, Prompt, Seed, the_one
+from services.admin.roots import Instruction, Model, Origin, Prompt, Seed, the_one
 from shared.errors import UserError
 from shared.store.impact import AffectedExample, examples_from
 from shared.store.roots import find_roots
@@ -19,7 +19,7 @@ LONGEST = 70  # characters of an instruction in the table
 
 
 class OneRootError(UserError):
-    """Name one thing to trace: --seed, --model, --prompt or --instruction."""
+    """Name one thing to trace: --seed, --model, --prompt, --instruction or --origin."""
 
 
 def impact(
@@ -27,10 +27,11 @@ def impact(
     model: Model = None,
     prompt: Prompt = None,
     instruction: Instruction = None,
+    origin: Origin = None,
     as_json: AsJson = False,
 ) -> None:
     """List and count every example that came from something, by how long the way is."""
-    named = the_one(seed=seed, model=model, prompt=prompt, instruction=instruction)
+    named = the_one(seed=seed, model=model, prompt=prompt, instruction=instruction, origin=origin)
     if named is None:
         raise OneRootError
     kind, name = named

@@ -105,7 +105,7 @@ def enqueue(
         typer.Option(
             metavar="NAME",
             help="the run's name; by default the job's with a number",
-            callback=lambda name: name and _run_name(name),
+            callback=lambda name: name and a_run_name(name),
         ),
     ] = None,
     no_check: NoCheck = False,
@@ -126,7 +126,8 @@ def enqueue(
     warn_of_unheard(plan.job, broker)
 
 
-def _run_name(name: str) -> str:
+def a_run_name(name: str) -> str:
+    """Check an option's value. Raises `typer.BadParameter`."""
     if not re.fullmatch(NAME_PATTERN, name):
         raise typer.BadParameter("write lower-case letters, digits, '-' and '_', at most 63, a letter or digit first")
     return name

@@ -27,6 +27,8 @@ COLOURS = {
     "server": "#b0527d",
     "prompt_template": "#66741c",
     "seed_task": "#8a6d4b",
+    "origin": "#8a6d4b",
+    "origin_file": "#5c4630",
     DEMONSTRATIONS: "#8a6d4b",
 }
 SIDE_WAYS = frozenset({"asked", "answered_by", "serves", "rendered_from", SHOWN})

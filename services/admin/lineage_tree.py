@@ -30,7 +30,7 @@ def _grow(tree: Tree, lineage: Lineage, node: Node, seen: set[object]) -> None:
         if parent.kind == "candidate" and node.kind == "verdict" and parent.id == node.attributes["choice_id"]:
             label.append("  ← chosen", style="green")
         if parent.id in seen:
-            if parent.kind not in ("model", "prompt_template", "server"):
+            if parent.kind not in ("model", "prompt_template", "server", "origin_file"):
                 label.append("  (above)", style="dim")
             tree.add(label)
             continue

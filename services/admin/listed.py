@@ -34,6 +34,10 @@ class RetractedPartsError(Listed, UserError):
     """The job uses what is retracted; name something else, or undo it with `ensemble-instruct unretract ID`:"""
 
 
+class RetractedFilesError(Listed, UserError):
+    """What is to be imported was retracted; leave it out, or undo that with `ensemble-instruct unretract ID`:"""
+
+
 class ModelsSilentError(Listed, WorldError):
     """A model did not answer; start it, mend its `endpoints`, or leave the question out with --no-check:"""
 

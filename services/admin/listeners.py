@@ -17,7 +17,8 @@ PATIENCE_S = 1.0
 def queues_of(job: JobSpec) -> list[str]:
     """The queues that a run of this job puts work into, in the order of the stages."""
     outputs = dict.fromkeys(names.outputs(voice.model) for voice in job.outputs)
-    return [names.INSTRUCTIONS, names.INSTANCES, *outputs, names.CONSENSUS, names.CONTROL]
+    made = () if job.imported else (names.INSTRUCTIONS, names.INSTANCES)
+    return [*made, *outputs, names.CONSENSUS, names.CONTROL]
 
 
 def unheard(broker: Celery, job: JobSpec) -> list[str]:

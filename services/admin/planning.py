@@ -40,11 +40,12 @@ class Plan:
 
 def plan_job(job: JobSpec) -> Plan:
     """Read what the job names. Raises an error that names the field for anything missing or faulty."""
-    seeds = _seeds(job)
     known = load_templates(job.prompts)
     if faults := list(_template_faults(job, known)):
         raise TemplatesRefusedError(faults)
     templates = {id: known[id] for id in job.prompt_ids.values()}
+    shown = not job.imported or any(template.shows_demonstrations for template in templates.values())
+    seeds = _seeds(job) if shown else []
     digests = {id: template.sha256 for id, template in templates.items()}
     return Plan(job, seeds, list(templates.values()), fingerprint(job, seed_digest(seeds), digests))
 

@@ -1,6 +1,7 @@
 """What a record of the lineage is, in a line."""
 
 from services.admin.console import printable
+from shared.method.consensus import Rule
 from shared.store.lineage import Node
 
 
@@ -16,7 +17,8 @@ def summary(node: Node) -> str:
                 for index, row in enumerate(values["scores"])
                 for column in range(index + 1, len(row))
             )
-            how = "exact match" if values["exact_match"] else values["reason"] or "most alike the others"
+            unmatched = "the first, unjudged" if values["rule"] == Rule.NONE else "most alike the others"
+            how = "exact match" if values["exact_match"] else values["reason"] or unmatched
             which = f"judgement {values['judgement']}, " if values["judgement"] else ""
             return f"{which}{values['rule']}: {how}; Rouge-L of the pairs: {scores or 'none'}"
         case "candidate":
@@ -40,6 +42,11 @@ def summary(node: Node) -> str:
             return ", ".join([values["endpoint"], *filter(None, told)])
         case "prompt_template":
             return f"{values['name']} v{values['version']}, sha256 {values['sha256'][:12]}"
+        case "origin":
+            return f"line {values['line']} of {values['file']}: {_short(values['record'].get('instruction') or '')}"
+        case "origin_file":
+            said = [values["source"], values["licence"], f"sha256 {values['sha256'][:12]}"]
+            return ", ".join([values["name"], *filter(None, said)])
         case _:
             return f"{values['source_id']}: {_short(values['instruction'])}"
 

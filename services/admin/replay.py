@@ -1,6 +1,7 @@
 """The command that sends a stored LM call again."""
 
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from sqlalchemy.orm import Session
@@ -14,7 +15,7 @@ from services.admin.replay_report import replay_report
 from services.admin.replay_view import show
 from services.admin.replaying import replay, servers_to_ask
 from shared.errors import UserError
-from shared.store.lineage import find_record
+from shared.store.lineage import find_record, lineage_of
 from shared.store.stored_calls import StoredCall, calls_behind, stored_call
 
 MOST_TIMES = 1000
@@ -25,7 +26,7 @@ class NotACallError(Listed, UserError):
 
 
 class NoCallBehindError(UserError):
-    """{id} is the id of: {kind}. Only a generation, an LM call, can be replayed, and none made this one."""
+    """{id} is the id of: {kind}. Only a generation, an LM call, can be replayed, and none made this one{instead}."""
 
 
 def replay_call(
@@ -65,9 +66,16 @@ def _find(session: Session, id: str) -> StoredCall:
     named = {"id": str(key), "kind": kind.replace("_", " ")}
     behind = calls_behind(session, kind, key)
     if not behind:
-        raise NoCallBehindError(**named)
+        raise NoCallBehindError(**named, instead=_brought(session, kind, key))
     calls = [f"{call.id}  {summary(call)}; it wrote {made.kind}: {summary(made)}" for call, made in behind]
     raise NotACallError(calls, **named)
+
+
+def _brought(session: Session, kind: str, key: UUID) -> str:
+    """Where a record that no call made was imported from, if it was."""
+    lineage = lineage_of(session, kind, key)
+    origins = [*lineage.parents(key, "imported_from"), *(n for n in lineage.nodes.values() if n.kind == "origin")]
+    return f": it was imported, from {summary(origins[0])}" if origins else ""
 
 
 def register(app: typer.Typer) -> None:

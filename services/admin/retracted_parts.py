@@ -1,18 +1,19 @@
 """What a job must not use, or uses in vain, because it is retracted."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from services.admin.console import say, warn
-from services.admin.listed import RetractedPartsError
+from services.admin.listed import RetractedFilesError, RetractedPartsError
 from services.admin.model_check import Described
 from services.admin.planning import Plan
+from shared.dataset.importing import Source
 from shared.job import ModelSpec
 from shared.store.keys import key
 from shared.store.marks import Mark
-from shared.store.retracted_parts import RetractedModel, named, parts_of, retracted_models
+from shared.store.retracted_parts import RetractedModel, named, parts_of, retracted_files, retracted_models
 from shared.store.runs import seed_key, template_key
 
 SHOWN = 10  # seed tasks
@@ -41,6 +42,18 @@ def refuse_retracted_voice(session: Session, plan: Plan, run_id: UUID) -> None:
     ]
     if faults:
         raise RetractedPartsError(faults)
+
+
+def refuse_retracted_files(session: Session, sources: Sequence[Source]) -> None:
+    """Raises `RetractedFilesError` if one of these files, under whatever name, was imported before and retracted."""
+    retracted = retracted_files(session, {each.contents.sha256 for each in sources})
+    faults = [
+        _fault(str(each.path), "this file", retracted[each.contents.sha256])
+        for each in sources
+        if each.contents.sha256 in retracted
+    ]
+    if faults:
+        raise RetractedFilesError(faults)
 
 
 def tell_of_retracted(session: Session, plan: Plan, described: Described) -> None:

@@ -16,7 +16,7 @@ from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, printable, say, table, warn
 from services.admin.impact import listed_examples
 from services.admin.jobs import AsJson
-from services.admin.roots import Example, Instruction, Model, Prompt, Seed, the_one
+from services.admin.roots import Example, Instruction, Model, Origin, Prompt, Seed, the_one
 from shared.errors import UserError
 from shared.store import retractions as store
 from shared.store.descent import KINDS, Root
@@ -31,7 +31,7 @@ By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="who does i
 
 
 class OneRootError(UserError):
-    """Name one thing to retract: --seed, --model, --prompt, --instruction or --example."""
+    """Name one thing to retract: --seed, --model, --prompt, --instruction, --example or --origin."""
 
 
 class NoReasonError(UserError):
@@ -67,6 +67,7 @@ def retract(
     prompt: Prompt = None,
     instruction: Instruction = None,
     example: Example = None,
+    origin: Origin = None,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for those who ask later")] = "",
     by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be retracted, and write nothing")] = False,
@@ -76,7 +77,7 @@ def retract(
 
     It is kept, with the reason; unretract undoes it.
     """
-    named = the_one(seed=seed, model=model, prompt=prompt, instruction=instruction, example=example)
+    named = the_one(seed=seed, model=model, prompt=prompt, instruction=instruction, example=example, origin=origin)
     if named is None:
         raise OneRootError
     if not reason.strip():
@@ -144,21 +145,23 @@ def _as_json(asked: Asked, extent: Extent, runs: Mapping[UUID, str]) -> dict[str
 
 
 def _show(extent: Extent, runs: Mapping[UUID, str]) -> None:
-    counts = table("run", numbers=tuple(f"{kind}s" for kind in reversed(KINDS)))
+    in_all = _records(extent)
+    kinds = [kind for kind in reversed(KINDS) if kind != "origin" or in_all[kind]]
+    counts = table("run", numbers=tuple(f"{kind}s" for kind in kinds))
     for id, name in runs.items():
-        counts.add_row(name, *_cells(_records(extent, id)))
+        counts.add_row(name, *_cells(_records(extent, id), kinds))
     if len(runs) != 1:
-        counts.add_row("in all", *_cells(_records(extent)))
+        counts.add_row("in all", *_cells(in_all, kinds))
     out.print(counts)
     if extent.samples:
         out.print()
         out.print(listed_examples(extent.samples))
-        if more := _records(extent)["example"] - len(extent.samples):
+        if more := in_all["example"] - len(extent.samples):
             say(f"and {more:,} examples more")
 
 
-def _cells(records: Counter[str]) -> list[str]:
-    return [f"{records[kind]:,}" for kind in reversed(KINDS)]
+def _cells(records: Counter[str], kinds: Sequence[str]) -> list[str]:
+    return [f"{records[kind]:,}" for kind in kinds]
 
 
 def _tell(asked: Asked, extent: Extent) -> None:

@@ -13,6 +13,10 @@ Prompt = Annotated[
 ]
 Instruction = Annotated[str | None, typer.Option("--instruction", metavar="ID", help="an instruction")]
 Example = Annotated[str | None, typer.Option("--example", metavar="ID", help="an example")]
+Origin = Annotated[
+    str | None,
+    typer.Option("--origin", metavar="FILE", help="an imported file: its name or sha256; or a record's id"),
+]
 
 
 def the_one(
@@ -22,6 +26,7 @@ def the_one(
     prompt: str | None = None,
     instruction: str | None = None,
     example: str | None = None,
+    origin: str | None = None,
 ) -> tuple[RootKind, str] | None:
     """The one thing that was named, with its kind; none if it was not one."""
     given = {
@@ -30,6 +35,7 @@ def the_one(
         RootKind.PROMPT: prompt,
         RootKind.INSTRUCTION: instruction,
         RootKind.EXAMPLE: example,
+        RootKind.ORIGIN: origin,
     }
     named = [(kind, name) for kind, name in given.items() if name is not None]
     return named[0] if len(named) == 1 else None

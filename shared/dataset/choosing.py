@@ -14,7 +14,7 @@ from shared.dataset.export_record import ExportOptions
 from shared.errors import UserError
 from shared.method.ngrams import Texts
 from shared.store import authorship, selection
-from shared.store.authorship import DeclaredModel
+from shared.store.authorship import DeclaredFile, DeclaredModel
 from shared.store.exports import ExportedRun
 from shared.store.judgements import Told
 from shared.store.reading import check_functions, matching, reading
@@ -90,7 +90,7 @@ def require_some(session: Session, runs: Sequence[ExportedRun], options: ExportO
     counts = selection.count_left_out(session)
     if counts.keys() == {LeftOut.RETRACTED}:
         raise AllRetractedError(count=counts[LeftOut.RETRACTED], run=runs[0].run)
-    whys = [f"{reason} left out {count}{_models(session, runs, options, reason)}" for reason, count in counts.items()]
+    whys = [f"{reason} left out {count}{_missed(session, runs, options, reason)}" for reason, count in counts.items()]
     raise NothingLeftError(examples=sum(counts.values()), why=", ".join(whys))
 
 
@@ -108,30 +108,36 @@ def _filter(session: Session, condition: Condition, judgement_ids: Sequence[uuid
 
 def _leave_out_unlicensed(session: Session, request: Request) -> None:
     run_ids = [run.run_id for run in request.runs]
-    refused = [
-        model.id
-        for model in authorship.declared_models(session, run_ids)
-        if not _is_licensed(model, request.options.licences)
-    ]
-    if refused:
+    models, files = _unlicensed(session, run_ids, request.options.licences)
+    if models:
         authorship.trace(session, run_ids)
-        authorship.leave_out_unlicensed(session, refused)
+        authorship.leave_out_unlicensed(session, [model.id for model in models])
+    if files:
+        authorship.leave_out_files(session, [file.id for file in files])
 
 
-def _is_licensed(model: DeclaredModel, licences: Sequence[str]) -> bool:
-    return model.licence is not None and model.licence.lower() in licences
+def _unlicensed(
+    session: Session, run_ids: Sequence[uuid.UUID], licences: Sequence[str]
+) -> tuple[list[DeclaredModel], list[DeclaredFile]]:
+    """The runs' models and imported files of which no such licence is declared."""
+    models, files = authorship.declared_models(session, run_ids), authorship.declared_files(session, run_ids)
+    return (
+        [each for each in models if not _is_among(each.licence, licences)],
+        [each for each in files if not _is_among(each.licence, licences)],
+    )
 
 
-def _models(session: Session, runs: Sequence[ExportedRun], options: ExportOptions, reason: LeftOut) -> str:
-    """Which models a licence was missed of."""
+def _is_among(licence: str | None, licences: Sequence[str]) -> bool:
+    return licence is not None and licence.lower() in licences
+
+
+def _missed(session: Session, runs: Sequence[ExportedRun], options: ExportOptions, reason: LeftOut) -> str:
+    """Which models and imported files a licence was missed of."""
     if reason is not LeftOut.LICENCE:
         return ""
-    models = authorship.declared_models(session, [run.run_id for run in runs])
-    refused = {
-        f"{model.name}: {model.licence or 'none declared'}": None
-        for model in models
-        if not _is_licensed(model, options.licences)
-    }
+    models, files = _unlicensed(session, [run.run_id for run in runs], options.licences)
+    declared = [(each.name, each.licence) for each in models] + [(each.name, each.licence) for each in files]
+    refused = dict.fromkeys(f"{name}: {licence or 'none declared'}" for name, licence in declared)
     return f" ({'; '.join(refused)})"
 
 

@@ -62,12 +62,18 @@ def read_records(path: Path, example: str) -> Iterator[Record]:
 
     Raises `UnreadableFileError`, `EmptyFileError`, which shows the `example`, and `BrokenLineError`.
     """
+    return (record for record, _ in read_verbatim(path, example))
+
+
+def read_verbatim(path: Path, example: str) -> Iterator[tuple[Record, str]]:
+    """The same, each record with the text of its line."""
     name = "stdin" if path == STDIN else str(path)
     empty = True
     for number, line in enumerate(_lines(path, name), start=1):
         if not line.isspace():
             empty = False
-            yield Record(name, number, _object(line, name, number))
+            text = _text(line, name, number)
+            yield Record(name, number, as_object(_value(text, name, number), name, number)), text.strip()
     if empty:
         raise EmptyFileError(path=name, example=example)
 
@@ -81,7 +87,8 @@ def read_texts(path: Path, field: str, mend: str) -> Iterator[tuple[int, str]]:
         if text is None:
             if line.isspace():
                 continue
-            text = Record(name, number, _object(line, name, number)).text(field, mend)
+            value = _value(_text(line, name, number), name, number)
+            text = Record(name, number, as_object(value, name, number)).text(field, mend)
         empty = False
         yield number, text
     if empty:
@@ -110,13 +117,22 @@ def _lines(path: Path, name: str) -> Iterator[bytes]:
         raise UnreadableFileError(path=name, reason=error.strerror or error) from error
 
 
-def _object(line: bytes, name: str, number: int) -> dict[str, Any]:
+def _text(line: bytes, name: str, number: int) -> str:
     try:
-        value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise BrokenLineError(path=name, line=number, fault="is not UTF-8") from error
+
+
+def _value(text: str, name: str, number: int) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {error}") from error
+
+
+def as_object(value: Any, name: str, number: int) -> dict[str, Any]:
+    """A value in line `number` of a file, which has to be an object. Raises `BrokenLineError`."""
     if not isinstance(value, dict):
         fault = f"has to be a JSON object, not {JSON_NAMES.get(type(value), 'a text' if value else 'null')}"
         raise BrokenLineError(path=name, line=number, fault=fault)

@@ -119,7 +119,7 @@ def judge(
         len(texts), None if weights is None else tuple(weights), None if families is None else tuple(families)
     )
     forms = [comparable(text) for text in texts]
-    scores = stemmed_rouge_l_matrix(forms)
+    scores = stemmed_rouge_l_matrix(forms) if len(forms) > 1 else ((1.0,),) * len(forms)  # no stems for nobody
     if not texts or (rule is not Rule.NONE and not electorate.pairs):
         decision = _Decision(0, reason=DiscardReason.TOO_FEW_CANDIDATES)
     else:

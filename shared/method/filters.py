@@ -129,7 +129,7 @@ def instance_rejection(
     if truncated:
         return Rejection.TRUNCATED
     with_input = task_type is TaskType.INPUT_OUTPUT
-    if with_input and (reason := _input_rejection(instruction, input, limits)):
+    if with_input and (reason := input_rejection(instruction, input, limits)):
         return reason
     if reason := output_rejection(instruction, output, limits):
         return reason
@@ -147,7 +147,8 @@ def output_rejection(instruction: str, output: str, limits: InstanceLimits = INS
     return next((reason for rejected, reason in checks if rejected), None)
 
 
-def _input_rejection(instruction: str, input: str, limits: InstanceLimits) -> Rejection | None:
+def input_rejection(instruction: str, input: str, limits: InstanceLimits = INSTANCE_LIMITS) -> Rejection | None:
+    """The first reason to reject an input, whatever the output, or `None`."""
     # no colon rule here: an honest input may end with one, as in "Instability : Turmoil :: Change :"
     checks = (
         (not input.strip(), Rejection.EMPTY_INPUT),

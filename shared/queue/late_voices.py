@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from shared.job import JobSpec, Voice
 from shared.method.prompts import PromptTemplate
-from shared.method.tasks import Stage, TaskType
+from shared.method.tasks import SeedTask, Stage, TaskType
 from shared.queue import names
 from shared.store.arrays import any_of
 from shared.store.judgements import widen
-from shared.store.runs import targets_of, write_models, write_templates
+from shared.store.runs import targets_of, write_models, write_seeds, write_templates
 from shared.store.tables.records import Instance, Instruction, RecordState
 from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem
@@ -26,10 +26,18 @@ from shared.store.work import NewWork, add_work
 PAGE = 1000
 
 
-def add_voice(session: Session, run: Run, job: JobSpec, fingerprint: str, templates: Sequence[PromptTemplate]) -> int:
+def add_voice(
+    session: Session,
+    run: Run,
+    job: JobSpec,
+    fingerprint: str,
+    templates: Sequence[PromptTemplate],
+    seeds: Sequence[SeedTask] = (),
+) -> int:
     """Give a run a job whose last voice is new, and ask it about every instance; returns how many there are.
 
-    The run is paused with nothing under way, or completed; a completed one is at work again.
+    The run is paused with nothing under way, or completed; a completed one is at work again. An imported one has no
+    seed tasks until a voice is to be shown some.
     """
     run.job, run.fingerprint, run.revision = job.model_dump(mode="json"), fingerprint, run.revision + 1
     if any(target.completed_at is None for target in targets_of(session, run.id).values()):
@@ -41,6 +49,7 @@ def add_voice(session: Session, run: Run, job: JobSpec, fingerprint: str, templa
     session.flush()
     write_models(session, run.id, job)
     write_templates(session, run.id, templates)
+    write_seeds(session, run.id, seeds)
     return _ask(session, run.id, job.outputs[-1])
 
 

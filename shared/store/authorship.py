@@ -1,8 +1,8 @@
-"""Which models examples came from, over their whole ancestry, for many at once.
+"""Which models and imported files examples came from, over their whole ancestry, for many at once.
 
-It is what `lineage.ancestors` finds of models for each of them: whoever wrote the instruction, the input or an output
+It is what `lineage.ancestors` finds of these for each of them: whoever wrote the instruction, the input or an output
 that was compared, and whoever wrote an instruction that was shown to one of those, and so on. A run shows none but its
-own instructions.
+own instructions, and none that was imported.
 """
 
 import uuid
@@ -45,6 +45,15 @@ _MADE = """
     )
 """
 
+_BROUGHT = """
+    SELECT chosen.example_id, o.file_id FROM chosen JOIN examples e ON e.id = chosen.example_id
+    JOIN instances n ON n.id = e.instance_id JOIN instructions i ON i.id = n.instruction_id
+    JOIN origins o ON o.id IN (i.origin_id, n.origin_id)
+    UNION SELECT chosen.example_id, o.file_id FROM chosen JOIN examples e ON e.id = chosen.example_id
+    JOIN verdicts v ON v.id = e.verdict_id CROSS JOIN LATERAL unnest(v.candidate_ids) AS u (id)
+    JOIN candidates c ON c.id = u.id JOIN origins o ON o.id = c.origin_id
+"""
+
 
 class DeclaredModel(NamedTuple):
     """A model by its name in the job, how its server knows it, and the licence that the job declares."""
@@ -53,6 +62,15 @@ class DeclaredModel(NamedTuple):
     run: str
     name: str
     served_model: str | None
+    licence: str | None
+
+
+class DeclaredFile(NamedTuple):
+    """An imported file by its name, and the licence that was declared of it."""
+
+    id: uuid.UUID
+    run: str
+    name: str
     licence: str | None
 
 
@@ -66,6 +84,18 @@ def declared_models(session: Session, run_ids: Collection[uuid.UUID]) -> list[De
         {"runs": list(run_ids)},
     )
     return [DeclaredModel(*row) for row in rows]
+
+
+def declared_files(session: Session, run_ids: Collection[uuid.UUID]) -> list[DeclaredFile]:
+    """The files that these runs were imported from."""
+    rows = session.execute(
+        text(
+            "SELECT f.id, r.name, f.name, f.licence FROM origin_files f JOIN runs r ON r.id = f.run_id "
+            "WHERE f.run_id = ANY (:runs) ORDER BY r.name, f.number"
+        ),
+        {"runs": list(run_ids)},
+    )
+    return [DeclaredFile(*row) for row in rows]
 
 
 def trace(session: Session, run_ids: Collection[uuid.UUID]) -> None:
@@ -94,19 +124,33 @@ def count_by_model(session: Session, export_id: uuid.UUID) -> dict[uuid.UUID, in
 
 def leave_out_unlicensed(session: Session, models: Collection[uuid.UUID]) -> None:
     """Leave out of the selection whatever came from one of these models, of runs that were traced."""
-    authors = _authors("selection AS s", "s.reason IS NULL")
+    _leave_out(session, _authors(*_KEPT), "model_id", models)
+
+
+def leave_out_files(session: Session, files: Collection[uuid.UUID]) -> None:
+    """Leave out of the selection whatever came from one of these imported files."""
+    _leave_out(session, f"WITH {_chosen(*_KEPT)} {_BROUGHT}", "file_id", files)
+
+
+_KEPT = ("selection AS s", "s.reason IS NULL")
+
+
+def _leave_out(session: Session, sources: str, column: str, refused: Collection[uuid.UUID]) -> None:
     session.execute(
         text(
             f"""
             UPDATE selection SET reason = :reason WHERE reason IS NULL AND example_id IN (
-              SELECT authors.example_id FROM ({authors}) authors WHERE authors.model_id = ANY (:models)
+              SELECT came.example_id FROM ({sources}) came WHERE came.{column} = ANY (:refused)
             )
             """  # noqa: S608 - our names
         ),
-        {"reason": LeftOut.LICENCE, "models": list(models)},
+        {"reason": LeftOut.LICENCE, "refused": list(refused)},
     )
 
 
 def _authors(source: str, condition: str = "true") -> str:
-    chosen = f"chosen AS MATERIALIZED (SELECT s.example_id FROM {source} WHERE {condition})"  # noqa: S608 - our names
-    return f"WITH {chosen}, {_MADE} {_AUTHORS}"
+    return f"WITH {_chosen(source, condition)}, {_MADE} {_AUTHORS}"
+
+
+def _chosen(source: str, condition: str) -> str:
+    return f"chosen AS MATERIALIZED (SELECT s.example_id FROM {source} WHERE {condition})"  # noqa: S608 - our names

@@ -17,7 +17,7 @@ from shared.store.arrays import uuid_array
 from shared.store.base import Base
 from shared.store.new_records import NewRecord
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 """A row's values by the names of their columns."""
 
 Dump = Callable[[Any], object]

@@ -20,7 +20,7 @@ Told = Callable[[str], None]
 
 MEMORY = "64MB"  # for a sort or a hash
 FEW = 2000  # instructions, up to which the calls that show one are looked up in an index of arrays, one by one
-KINDS = ("generation", "instruction", "instance", "candidate", "verdict", "example")
+KINDS = ("origin", "generation", "instruction", "instance", "candidate", "verdict", "example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def trace(
     """
     tracing = _Tracing(session, told)
     tracing.begin(roots, within)
-    tracing.follow_demonstrations()
+    tracing.follow_demonstrations(_TO_INSTRUCTIONS.get(roots[0].kind, 0))
     for kind, query in _MADE_OF.items():
         tracing.add(kind, query)
 
@@ -77,6 +77,8 @@ _RUNS = {
     RootKind.MODEL: "(SELECT m.run_id FROM models m WHERE m.id = root.id)",
     RootKind.INSTRUCTION: "(SELECT i.run_id FROM instructions i WHERE i.id = root.id)",
     RootKind.EXAMPLE: "(SELECT e.run_id FROM examples e WHERE e.id = root.id)",
+    RootKind.ORIGIN: "(SELECT f.run_id FROM origins o JOIN origin_files f ON f.id = o.file_id WHERE o.id = root.id)",
+    RootKind.ORIGIN_FILE: "(SELECT f.run_id FROM origin_files f WHERE f.id = root.id)",
 }
 _CALLS = {
     RootKind.SEED: "seed_task_ids && :ids",
@@ -84,6 +86,11 @@ _CALLS = {
     RootKind.PROMPT: "template_id = ANY (:ids)",
 }
 _SERVERS = "SELECT s.id, m.run_id, 1 FROM servers s JOIN models m ON m.id = s.model_id WHERE m.id = ANY (:ids)"
+_RECORDS = """
+    SELECT o.id, f.run_id, 1 FROM origin_files f JOIN origins o ON o.file_id = f.id WHERE f.id = ANY (:ids)
+"""
+_TO_INSTRUCTIONS = {RootKind.ORIGIN: 1, RootKind.ORIGIN_FILE: 2}  # edges
+_IMPORTED = "SELECT i.id, i.run_id, d.distance + 1 FROM descent_origin d JOIN instructions i ON i.origin_id = d.id"
 _WRITTEN = """
     SELECT i.id, i.run_id, d.distance + 1 FROM descent_generation d JOIN instructions i ON i.generation_id = d.id
     WHERE d.distance = :distance
@@ -125,9 +132,10 @@ def _nearest(table: str, parents: Mapping[str, str], *also: str) -> str:
     )
 
 
+_MADE_BY = {"generation": "generation_id", "origin": "origin_id"}
 _MADE_OF = {
-    "instance": _nearest("instances", {"instruction": "instruction_id", "generation": "generation_id"}),
-    "candidate": _nearest("candidates", {"instance": "instance_id", "generation": "generation_id"}, "instance_id"),
+    "instance": _nearest("instances", {"instruction": "instruction_id", **_MADE_BY}),
+    "candidate": _nearest("candidates", {"instance": "instance_id", **_MADE_BY}, "instance_id"),
     "verdict": """
         SELECT v.id, v.run_id, min(d.distance) + 1 FROM descent_candidate d
         JOIN verdicts v ON v.instance_id = d.instance_id AND d.id = ANY (v.candidate_ids) GROUP BY v.id
@@ -143,7 +151,7 @@ class _Tracing:
     found: Counter[str] = field(default_factory=Counter)
 
     def begin(self, roots: Sequence[Root], within: Sequence[uuid.UUID] | None) -> None:
-        """Make the table, with the roots and the calls that they had part in themselves."""
+        """Make the table, with the roots, the calls that they had part in themselves, and what was imported of them."""
         for statement in _MAKE:
             self._run(statement)
         kind, ids = roots[0].kind, [root.id for root in roots]
@@ -151,22 +159,27 @@ class _Tracing:
         self.add(kind, f"SELECT root.id, {run}, 0 FROM unnest(:ids) AS root (id)", ids=ids)  # noqa: S608 - ours
         if kind is RootKind.MODEL:
             self.add("server", _SERVERS, ids=ids)
+        if kind is RootKind.ORIGIN_FILE:
+            self.add("origin", _RECORDS, ids=ids)
+        if kind in _TO_INSTRUCTIONS:
+            self.add("instruction", _IMPORTED)
         if kind in _CALLS:
             of_runs = "" if within is None else " AND run_id = ANY (CAST(:within AS uuid[]))"
             calls = f"SELECT id, run_id, 1 FROM generations WHERE {_CALLS[kind]}{of_runs}"  # noqa: S608 - ours
             self.add("generation", calls, ids=ids, **({} if within is None else {"within": [*within]}))
 
-    def follow_demonstrations(self) -> None:
-        """From calls to the instructions that they wrote, from these to the calls that showed them, and on."""
-        show, instructions = _EACH_SHOWN, 1
-        for distance in count():
+    def follow_demonstrations(self, first: int) -> None:
+        """From calls to the instructions that they wrote, from these to the calls that showed them, and on; the nearest
+        are at distance `first`."""
+        show, instructions = _EACH_SHOWN, self.found["instruction"]
+        for distance in count(first):
             if instructions > FEW and show is not _SHOWN:
                 self._run(_ALL_SHOWN)
                 self._run("ANALYZE descent_shown")
                 show = _SHOWN
             calls = self.add("generation", _showing(show), distance=distance)
             instructions = self.add("instruction", _WRITTEN, distance=distance)
-            if distance and not calls and not instructions:
+            if distance > first and not calls and not instructions:
                 return
 
     def add(self, kind: str, query: str, **given: object) -> int:

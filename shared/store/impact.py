@@ -1,4 +1,4 @@
-"""What came of a seed task, a model, a prompt template, an instruction or an example: every example downstream."""
+"""What came of a seed task, a model, a prompt, an instruction, an example or an import: every example downstream."""
 
 import uuid
 from collections.abc import Sequence

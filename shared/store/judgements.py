@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from sqlalchemy import all_, any_, exists, func, or_, select
 from sqlalchemy.orm import Session
@@ -108,11 +109,23 @@ def decide(
     return replace(decided, reason=DiscardReason.RETRACTED) if instance_id in retracted else decided
 
 
+class Compared(Protocol):
+    """A candidate that was compared, stored or about to be."""
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Its key."""
+
+    @property
+    def output(self) -> str | None:
+        """The text."""
+
+
 def verdict_row(
     run_id: uuid.UUID,
     number: int,
     instance_id: uuid.UUID,
-    compared: Sequence[StoredCandidate],
+    compared: Sequence[Compared],
     decided: consensus.Judgement,
     reason: str | None,
 ) -> NewVerdict:
@@ -132,9 +145,7 @@ def verdict_row(
     )
 
 
-def example_row(
-    verdict: NewVerdict, subject: Subject, compared: Sequence[StoredCandidate], *, surplus: bool
-) -> NewExample:
+def example_row(verdict: NewVerdict, subject: Subject, compared: Sequence[Compared], *, surplus: bool) -> NewExample:
     """The example that an accepting verdict makes, to be written."""
     chosen = next(each for each in compared if each.id == verdict.choice_id)
     return NewExample(

@@ -21,6 +21,8 @@ KINDS = {
     "prompt_template": "prompt_templates",
     "server": "servers",
     "model": "models",
+    "origin": "lineage.origins",  # with the name of its file
+    "origin_file": "origin_files",
 }
 MIN_PREFIX = 6
 # What a node says of itself; prompts and responses are left to lineage.generations.
@@ -37,6 +39,8 @@ ATTRIBUTES = {
     "prompt_template": "name, version, sha256",
     "server": "endpoint, served_model, model_revision, server_version, max_input_tokens, max_total_tokens",
     "model": "name, protocol, kind AS model_kind, served_model, licence",  # a node has a kind of its own
+    "origin": "file, line, number, record",
+    "origin_file": "name, sha256, voice, source, licence, records",
 }
 
 
@@ -107,7 +111,7 @@ def find_record(session: Session, id: str) -> tuple[str, uuid.UUID]:
 
 
 def lineage_of(session: Session, kind: str, id: uuid.UUID) -> Lineage:
-    """Everything that a record came from, down to models, templates and seed tasks."""
+    """Everything that a record came from, down to models, templates, seed tasks and imported files."""
     rows = session.execute(
         text(
             """

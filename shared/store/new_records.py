@@ -7,7 +7,21 @@ from typing import Any, ClassVar, TypeAlias
 from shared.method.tasks import TaskType
 from shared.store.base import Base
 from shared.store.tables import records as tables
+from shared.store.tables.origins import Origin
 from shared.store.tables.records import RecordState
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NewOrigin:
+    """A row of `origins`; the record is JSON."""
+
+    TABLE: ClassVar[type[Base]] = Origin
+
+    id: uuid.UUID
+    file_id: uuid.UUID
+    number: int
+    line: int
+    record: str
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -20,7 +34,8 @@ class NewInstruction:
     run_id: uuid.UUID
     task_type: TaskType
     position: int
-    generation_id: uuid.UUID
+    generation_id: uuid.UUID | None
+    origin_id: uuid.UUID | None = None
     text: str
     state: RecordState = RecordState.ACCEPTED
     reason: str | None = None
@@ -40,6 +55,7 @@ class NewInstance:
     task_type: TaskType
     instruction_id: uuid.UUID
     generation_id: uuid.UUID | None
+    origin_id: uuid.UUID | None = None
     input: str | None = None
     state: RecordState = RecordState.ACCEPTED
     reason: str | None = None
@@ -58,6 +74,7 @@ class NewCandidate:
     number: int
     voice: str
     generation_id: uuid.UUID | None
+    origin_id: uuid.UUID | None = None
     output: str | None = None
     state: RecordState = RecordState.ACCEPTED
     reason: str | None = None
@@ -102,4 +119,4 @@ class NewExample:
     surplus: bool
 
 
-NewRecord: TypeAlias = NewInstruction | NewInstance | NewCandidate | NewVerdict | NewExample
+NewRecord: TypeAlias = NewOrigin | NewInstruction | NewInstance | NewCandidate | NewVerdict | NewExample

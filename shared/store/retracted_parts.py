@@ -1,4 +1,4 @@
-"""What a job is made of that is retracted: seed tasks, prompt templates, models."""
+"""What a run is made of that is retracted: seed tasks, prompt templates, models, imported files."""
 
 import uuid
 from collections.abc import Collection
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shared.store.arrays import any_of
 from shared.store.marks import LIVE, Mark
+from shared.store.tables.origins import OriginFile
 from shared.store.tables.retractions import Retraction, RetractionRoot, RootKind
 from shared.store.tables.runs import Model, RunPrompt, Server
 
@@ -60,3 +61,15 @@ def retracted_models(session: Session) -> list[RetractedModel]:
         RetractedModel(name, declared, frozenset(said[id]), Mark(retraction, reason))
         for id, name, declared, retraction, reason in rows
     ]
+
+
+def retracted_files(session: Session, digests: Collection[str]) -> dict[str, Mark]:
+    """Those of the files with these SHA-256 that a live retraction names, in whatever run they are."""
+    rows = session.execute(
+        select(OriginFile.sha256, Retraction.id, Retraction.reason)
+        .join(RetractionRoot, RetractionRoot.record_id == OriginFile.id)
+        .join(Retraction, Retraction.id == RetractionRoot.retraction_id)
+        .where(OriginFile.sha256.in_(digests), LIVE)
+        .order_by(Retraction.id.desc())
+    )
+    return {sha256: Mark(retraction, reason) for sha256, retraction, reason in rows}

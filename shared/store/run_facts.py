@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from shared.job import JobSpec
 from shared.store.keys import judgement_key
+from shared.store.tables.origins import OriginFile
 from shared.store.tables.records import Example
 from shared.store.tables.runs import Run, RunSeed
 
@@ -22,13 +23,26 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that was imported, with what was said of it, and how many records it holds."""
+
+    name: str
+    sha256: str
+    source: str | None
+    licence: str | None
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
-    """`examples` counts those of the run's own judgement, surplus left out."""
+    """`files` are what the run was imported from, if it was; `examples` counts those of its own judgement, surplus left
+    out."""
 
     name: str
     job: JobSpec
     fingerprint: str
     seeds: int
+    files: list[File]
     examples: int
     columns: list[Column]
 
@@ -43,9 +57,15 @@ def run_facts(session: Session, run_id: uuid.UUID) -> RunFacts:
         job=JobSpec.model_validate(run.job),
         fingerprint=run.fingerprint,
         seeds=session.scalar(seeds) or 0,
+        files=_files(session, run_id),
         examples=session.scalar(examples) or 0,
         columns=_columns(session),
     )
+
+
+def _files(session: Session, run_id: uuid.UUID) -> list[File]:
+    told = select(OriginFile.name, OriginFile.sha256, OriginFile.source, OriginFile.licence, OriginFile.records)
+    return [File(*row) for row in session.execute(told.where(OriginFile.run_id == run_id).order_by(OriginFile.number))]
 
 
 def _columns(session: Session) -> list[Column]:

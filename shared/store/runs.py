@@ -15,6 +15,7 @@ from shared.job import JobSpec
 from shared.method.prompts import PromptTemplate
 from shared.method.tasks import SeedTask, Stage, TaskType
 from shared.store.arrays import any_of
+from shared.store.base import Base
 from shared.store.judgements import judgement_row
 from shared.store.keys import judgement_key, key
 from shared.store.tables.records import Instance, Instruction, Verdict
@@ -70,7 +71,7 @@ def begin_run(session: Session, new: NewRun) -> Run:
     run: Run | None = session.scalar(free.returning(Run))  # waits for another that is beginning a run of this name
     if run is None:
         raise RunNameTakenError(name=new.name)
-    _write_seeds(session, run.id, new.seeds)
+    write_seeds(session, run.id, new.seeds)
     write_templates(session, run.id, new.templates)
     write_models(session, run.id, new.job)
     for task_type, target in new.job.targets.items():
@@ -81,7 +82,8 @@ def begin_run(session: Session, new: NewRun) -> Run:
     return run
 
 
-def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask]) -> None:
+def write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask]) -> None:
+    """Write the seed tasks that a run draws from, those that are there left as they are."""
     rows = [
         {
             "id": seed_key(seed),
@@ -95,11 +97,14 @@ def _write_seeds(session: Session, run_id: uuid.UUID, seeds: Sequence[SeedTask])
         for seed in seeds
     ]
     in_one_order = sorted(rows, key=lambda row: str(row["id"]))  # or two runs that begin at once may deadlock
-    session.execute(insert(SeedRow).on_conflict_do_nothing(), in_one_order)
-    session.execute(
-        insert(RunSeed),
-        [{"run_id": run_id, "position": n, "seed_task_id": row["id"]} for n, row in enumerate(rows)],
-    )
+    _write_new(session, SeedRow, in_one_order)
+    places = [{"run_id": run_id, "position": n, "seed_task_id": row["id"]} for n, row in enumerate(rows)]
+    _write_new(session, RunSeed, places)
+
+
+def _write_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        session.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 def write_models(session: Session, run_id: uuid.UUID, job: JobSpec) -> None:
@@ -116,7 +121,7 @@ def write_models(session: Session, run_id: uuid.UUID, job: JobSpec) -> None:
         }
         for name, spec in job.models.items()
     ]
-    session.execute(insert(Model).on_conflict_do_nothing(), rows)
+    _write_new(session, Model, rows)
 
 
 def write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[PromptTemplate]) -> None:
@@ -133,10 +138,8 @@ def write_templates(session: Session, run_id: uuid.UUID, templates: Sequence[Pro
         }
         for template in templates
     ]
-    session.execute(insert(PromptRow).on_conflict_do_nothing(), rows)
-    session.execute(
-        insert(RunPrompt).on_conflict_do_nothing(), [{"run_id": run_id, "template_id": row["id"]} for row in rows]
-    )
+    _write_new(session, PromptRow, rows)
+    _write_new(session, RunPrompt, [{"run_id": run_id, "template_id": row["id"]} for row in rows])
 
 
 def find_run(session: Session, name: str) -> Run:

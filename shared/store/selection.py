@@ -59,14 +59,17 @@ class Compared(NamedTuple):
 
 
 def gather(session: Session, asked: Asked) -> int:
-    """Take in all examples of the judgements; returns how many. The root is the call that proposed the instruction."""
+    """Take in all examples of the judgements; returns how many.
+
+    The root is the call that proposed the instruction, or the imported record that it stood in.
+    """
     session.execute(text(_TABLE))
     lot = "NULL" if asked.shuffle is None else _LOT
     taken = session.execute(
         text(
             f"""
             INSERT INTO selection (example_id, root_id, lot, run_place, kind, position)
-            SELECT e.id, coalesce(i.generation_id, i.id), {lot}, a.place,
+            SELECT e.id, coalesce(i.generation_id, i.origin_id), {lot}, a.place,
               CASE e.task_type WHEN 'input_output' THEN 0 ELSE 1 END, e.position
             FROM unnest(CAST(:judgements AS uuid[])) WITH ORDINALITY AS a (judgement_id, place)
             JOIN examples e ON e.judgement_id = a.judgement_id {_ROOT}
@@ -87,7 +90,7 @@ def gather_again(session: Session, export_id: uuid.UUID) -> int:
         text(
             f"""
             INSERT INTO selection (example_id, root_id, split, run_place, kind, position)
-            SELECT e.id, coalesce(i.generation_id, i.id), x.split, 0, 0, x.place
+            SELECT e.id, coalesce(i.generation_id, i.origin_id), x.split, 0, 0, x.place
             FROM export_rows x JOIN examples e ON e.id = x.example_id {_ROOT} WHERE x.export_id = :export
             """  # noqa: S608 - our names
         ),

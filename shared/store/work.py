@@ -71,6 +71,7 @@ class Claim:
     overloads: int
     crashes: int
     earlier_tries: int
+    late: bool
     suspect: bool
     token: uuid.UUID
 
@@ -193,7 +194,7 @@ def _to_claim(known_revision: bool, least_tried: bool) -> str:
         worker = %(worker)s
       WHERE id IN (SELECT id FROM sound UNION ALL SELECT id FROM suspected)
       RETURNING id, run_id, stage, task_type, position, model, voice, instruction_id, instance_id, failures, timeouts,
-        overloads, crashes, earlier_tries, {SUSPECT}"""  # noqa: S608 - our words
+        overloads, crashes, earlier_tries, late, {SUSPECT}"""  # noqa: S608 - our words
 
 
 _TRIES = "failures + timeouts + overloads + crashes + earlier_tries"

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from shared.telemetry.histogram import BatchHistogram
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
+
+# Where PROMETHEUS_MULTIPROC_DIR is set, the counters would be kept in files, and a later process of the same id, as
+# containers have, would go on from them.
+values.ValueClass = values.MutexValue
 
 PREFIX = "ensemble_instruct_"
 COUNTED = CollectorRegistry(auto_describe=True)

@@ -1,4 +1,4 @@
-"""A run in OpenLineage's words: it reads a seed file, and writes examples into Postgres.
+"""A run in OpenLineage's words: it reads a seed file, or imports files, and writes examples into Postgres.
 
 https://openlineage.io/docs/spec/object-model
 """
@@ -29,7 +29,7 @@ from openlineage.client.facet_v2 import (
 )
 
 from shared.job import JobSpec
-from shared.store.run_facts import RunFacts
+from shared.store.run_facts import File, RunFacts
 from shared.store.tables.runs import RunState
 from shared.store.transitions import Transition
 
@@ -70,7 +70,7 @@ def run_event(facts: RunFacts, transition: Transition, place: Place) -> RunEvent
         eventTime=transition.at.isoformat(),
         run=Run(str(transition.run_id), _run_facets(transition, kind)),
         job=Job(place.namespace, facts.job.name, _job_facets(facts.job)),
-        inputs=[_seeds(facts)],
+        inputs=[_imported(file) for file in facts.files] or [_seeds(facts)],
         outputs=[_examples(facts, place, ended=kind is not EventType.START)],
         producer=PRODUCER,
     )
@@ -101,7 +101,22 @@ def _told(job: JobSpec) -> str:
     targets = " and ".join(f"{target} examples of type {kind}" for kind, target in job.targets.items())
     licences = {name: spec.licence or "no licence declared" for name, spec in job.models.items()}
     models = ", ".join(f"{name} ({licence})" for name, licence in licences.items())
+    if job.imported:
+        files = ", ".join(f"{file.name} ({file.licence or 'no licence declared'})" for file in job.imported.files)
+        answered = f", and answered by {models}" if models else ""
+        return f"Instruction-tuning data that was made elsewhere: {targets} at most, imported from {files}{answered}."
     return f"Instruction-tuning data by Ensemble-Instruct: {targets}, written by {models}."
+
+
+def _imported(file: File) -> InputDataset:
+    said = [file.source and f"It is from: {file.source}.", file.licence and f"Its licence: {file.licence}."]
+    told = " ".join(["Examples that were made elsewhere.", *filter(None, said)])
+    facets: Mapping[str, DatasetFacet] = {
+        "documentation": documentation_dataset.DocumentationDatasetFacet(told),
+        "version": dataset_version_dataset.DatasetVersionDatasetFacet(file.sha256),
+    }
+    statistics = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(rowCount=file.records)
+    return InputDataset("file", file.name, {"inputStatistics": statistics}, facets=dict(facets))
 
 
 def _seeds(facts: RunFacts) -> InputDataset:

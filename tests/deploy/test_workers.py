@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from math import ceil
+from pathlib import Path
 
 import click
 from celery.bin.worker import worker
@@ -182,10 +183,9 @@ def test_the_pod_for_commands_waits_until_it_is_told_to_stop(prod: Rendered) -> 
         assert waiting.wait(60) == 0
 
 
-def test_commands_are_modules_that_are_there(prod: Rendered) -> None:
-    command = container_of(prod.named("Job", "migration"))["command"]
-    assert command[:3] == ["python", "-m", "services.admin.main"]
-    asked = subprocess.run([sys.executable, *command[1:], "--help"], capture_output=True, check=False, cwd=ROOT)
+def test_commands_are_there(prod: Rendered) -> None:
+    program, *arguments = container_of(prod.named("Job", "migration"))["command"]
+    asked = subprocess.run([Path(sys.executable).with_name(program), *arguments, "--help"], check=False, cwd=ROOT)
     assert asked.returncode == 0
 
 

@@ -37,3 +37,19 @@ def test_workers_and_commands_need_no_more_rights_than_theirs(
         person.command("lineage", first["id"])
         person.command("rejudge", run_id, "--rule", "majority")
         person.command("audit", run_id)
+        _have_imported_answered(stack, person, server.url, tmp_path)
+        assert "permission denied" not in stack.logs()
+
+
+def _have_imported_answered(stack: Stack, person: Stack, url: str, folder: Path) -> None:
+    path = folder / "bare.jsonl"
+    path.write_text(json.dumps({"instruction": "Name a colour of the sea."}) + "\n")
+    run_id = person.command("import", str(path), "--as", "bare")
+    spec = {"protocol": "openai", "kind": "instruct", "endpoints": f"[{url}]"}
+    described = [part for name, value in spec.items() for part in ("--set", f"models.chat.{name}={value}")]
+    person.command("add-output", run_id, "--model", "chat", *described)
+    stack.wait(
+        "the late answer", lambda: stack.rows("SELECT 1 FROM judgements WHERE run_id = :id AND number = 1", id=run_id)
+    )
+    person.command("retract", "--origin", "bare.jsonl", "--reason", "a test", "--by", "me")
+    person.command("audit", run_id)

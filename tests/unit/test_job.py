@@ -134,7 +134,8 @@ TEMPLATE = the_fingerprint(TEMPLATE_JOB)
 
 
 def test_no_setting_is_forgotten_here() -> None:
-    assert set(settings_of(JobSpec)) == set(SETTINGS)
+    settings = [path for path in settings_of(JobSpec) if not path.startswith("imported.")]
+    assert set(settings) == set(SETTINGS)
 
 
 @pytest.mark.parametrize("path", SETTINGS)
@@ -143,6 +144,33 @@ def test_the_fingerprint_changes_with_what_can_change_rows(path: str) -> None:
     job = changed(path, value)
     assert job != TEMPLATE_JOB
     assert (the_fingerprint(job) != TEMPLATE) is matters
+
+
+IMPORTED_FILE = {"voice": "instance", "name": "a.jsonl", "sha256": "00", "source": "Alpaca", "licence": "mit"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"filtered": True},
+        *({"files": [{**IMPORTED_FILE, name: "other"}]} for name in IMPORTED_FILE),
+        {"files": [IMPORTED_FILE, {**IMPORTED_FILE, "voice": "second"}]},
+    ],
+)
+def test_the_fingerprint_of_an_imported_run_changes_with_whatever_was_imported(changes: dict[str, Any]) -> None:
+    jobs = [changed("imported", {"files": [IMPORTED_FILE], **each}) for each in ({}, changes)]
+    assert the_fingerprint(jobs[0]) != the_fingerprint(jobs[1])
+
+
+def test_imported_files_are_voices_before_those_of_lms() -> None:
+    job = changed("imported", {"files": [IMPORTED_FILE, {**IMPORTED_FILE, "voice": "second"}]})
+    assert job.voices == {"instance": "imported", "second": "imported", "writer": "writer", "answerer": "answerer"}
+    assert job.terms.weights == dict.fromkeys(job.voices, 1)
+    assert job.prompt_ids.keys() == {"outputs.0.prompt", "outputs.1.prompt"}
+
+
+def test_a_job_that_imports_nothing_says_nothing_of_it() -> None:
+    assert "imported" not in TEMPLATE_JOB.model_dump(mode="json")
 
 
 def test_the_fingerprint_changes_with_the_seeds_and_the_templates_in_use() -> None:

@@ -120,6 +120,8 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
         ("targets.output_only=true", "targets.output_only (--set): Input should be a valid integer"),
         ("targets.output_only=9999999999", "targets.output_only (--set): Input should be less than or equal to"),
         ("targets={}", "targets (--set): name at least one"),
+        ("models={}", "models (--set): name at least one"),
+        ("imported={files: [{voice: instance, name: a, sha256: b}]}", "imported (--set): a job makes what it says"),
         ("targets.sonnets=3", "targets.sonnets (--set): Input should be 'input_output' or 'output_only'"),
         ("instructions.novelty_threshold=.nan", "instructions.novelty_threshold (--set): Input should be a finite"),
         ("retry.backoff_s=.inf", "retry.backoff_s (--set): Input should be a finite number"),

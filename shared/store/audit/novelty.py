@@ -22,7 +22,8 @@ NEAR = 0.05  # so much below the threshold a pair is near enough to be scored an
 
 def novelty(session: Session, context: RunContext) -> Finding:
     """The pairs of an accepted instruction and an earlier one, or a seed, of its type above the threshold."""
-    pairs = (pair for task_type in context.job.targets for pair in alike(texts(session, context, task_type), context))
+    task_types = context.job.targets if context.job.instructions.novelty_threshold < 1 else ()  # nothing is above 1
+    pairs = (pair for task_type in task_types for pair in alike(texts(session, context, task_type), context))
     return Finding.of(
         "instructions too alike",
         f"no accepted instruction has Rouge-L above {context.job.instructions.novelty_threshold:g} with another of its "
@@ -32,8 +33,12 @@ def novelty(session: Session, context: RunContext) -> Finding:
 
 
 def texts(session: Session, context: RunContext, task_type: TaskType) -> Iterator[tuple[str, str, bool]]:
-    """Keys and texts, and whether each may be like one before it: seeds may."""
-    yield from ((seed.key, seed.task.instruction, True) for seed in context.seeds[task_type])
+    """Keys and texts, and whether each may be like one before it: seeds may.
+
+    The seeds of an imported run were there after its instructions.
+    """
+    seeds = [] if context.job.imported else context.seeds[task_type]
+    yield from ((seed.key, seed.task.instruction, True) for seed in seeds)
     for instruction in accepted_since(session, context.run_id, task_type, 0):
         yield str(instruction.id), instruction.text, False
 

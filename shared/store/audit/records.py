@@ -5,13 +5,15 @@ from shared.store.audit.check import Check
 TARGETS = (
     Check(
         "targets missed",
-        "a type that is complete has exactly its target of wanted examples, and a completed run has no other type",
+        "a type that is complete has exactly its target of wanted examples, or at most if it was imported, and a "
+        "completed run has no other type",
         """
         SELECT concat(t.task_type, ': ', count(x.id), ' of ', t.target) FROM run_targets t
         JOIN runs r ON r.id = t.run_id
         LEFT JOIN examples x ON x.judgement_id = :judgement AND x.task_type = t.task_type AND NOT x.surplus
         WHERE t.run_id = :run AND (t.completed_at IS NOT NULL OR r.state = 'completed')
-        GROUP BY t.task_type, t.target, t.completed_at HAVING count(x.id) <> t.target OR t.completed_at IS NULL
+        GROUP BY t.task_type, t.target, t.completed_at
+        HAVING count(x.id) > t.target OR (count(x.id) < t.target AND NOT :imported) OR t.completed_at IS NULL
         """,
     ),
     Check(
@@ -42,6 +44,26 @@ MADE_OF = (
         """,
     ),
     Check(
+        "imports misattributed",
+        "an imported instruction has the text that stands in its record, and that is in the first of the run's files",
+        """
+        SELECT i.id FROM instructions i LEFT JOIN origins o ON o.id = i.origin_id
+        LEFT JOIN origin_files f ON f.id = o.file_id
+        WHERE i.run_id = :run AND i.origin_id IS NOT NULL
+          AND (f.run_id, f.number, o.record ->> 'instruction') IS DISTINCT FROM (i.run_id, 0, i.text)
+        """,
+    ),
+    Check(
+        "imports missing",
+        "every record of an imported file is there, and those of the first have their instructions",
+        """
+        SELECT f.id FROM origin_files f LEFT JOIN origins o ON o.file_id = f.id
+        WHERE f.run_id = :run GROUP BY f.id, f.records HAVING count(o.id) <> f.records
+        UNION ALL SELECT o.id FROM origin_files f JOIN origins o ON o.file_id = f.id
+        WHERE f.run_id = :run AND f.number = 0 AND NOT EXISTS (SELECT FROM instructions i WHERE i.origin_id = o.id)
+        """,
+    ),
+    Check(
         "instances misattributed",
         "an instance is of an accepted instruction of its run and type, and of an answer that was asked for it",
         """
@@ -50,7 +72,8 @@ MADE_OF = (
         WHERE n.run_id = :run AND (
           (i.run_id, i.task_type, i.state) <> (n.run_id, n.task_type, 'accepted')
           OR (g.id IS NOT NULL AND w.instruction_id IS DISTINCT FROM i.id)
-          OR (n.state = 'accepted' AND g.response IS NULL)
+          OR (n.state = 'accepted' AND g.response IS NULL AND n.origin_id IS NULL)
+          OR (n.origin_id IS NOT NULL AND n.origin_id IS DISTINCT FROM i.origin_id)
         )
         """,
     ),
@@ -60,11 +83,13 @@ MADE_OF = (
         """
         SELECT c.id FROM candidates c JOIN instances n ON n.id = c.instance_id
         LEFT JOIN generations g ON g.id = c.generation_id LEFT JOIN work_items w ON w.id = g.work_item_id
+        LEFT JOIN origins o ON o.id = c.origin_id LEFT JOIN origin_files f ON f.id = o.file_id
         WHERE c.run_id = :run AND (
           (n.run_id, n.state) <> (c.run_id, 'accepted')
-          OR (c.number = 0 AND c.generation_id IS DISTINCT FROM n.generation_id)
+          OR (c.number = 0 AND (c.generation_id, c.origin_id) IS DISTINCT FROM (n.generation_id, n.origin_id))
           OR (c.number > 0 AND g.id IS NOT NULL AND (w.instance_id, w.voice) IS DISTINCT FROM (n.id, c.voice))
-          OR (c.state = 'accepted' AND (g.response IS NULL OR c.output IS NULL))
+          OR (c.origin_id IS NOT NULL AND (f.run_id, f.voice) IS DISTINCT FROM (c.run_id, c.voice))
+          OR (c.state = 'accepted' AND ((g.response IS NULL AND o.id IS NULL) OR c.output IS NULL))
         )
         """,
     ),
@@ -103,6 +128,8 @@ _PARENTS = {
     "model": "models",
     "server": "servers",
     "prompt_template": "prompt_templates",
+    "origin": "origins",
+    "origin_file": "origin_files",
 }
 _CHILDREN = {
     "example": "examples",

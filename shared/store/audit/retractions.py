@@ -9,6 +9,7 @@ _CHILDREN = {
     "instance": "instances",
     "instruction": "instructions",
     "generation": "generations",
+    "origin": "lineage.origins",  # with its run
 }
 _MARKED = """
     WITH marked AS MATERIALIZED (
@@ -61,6 +62,7 @@ CHECKS = (
           SELECT id FROM models WHERE run_id = :run UNION SELECT seed_task_id FROM run_seeds WHERE run_id = :run
           UNION SELECT template_id FROM run_prompts WHERE run_id = :run
           UNION SELECT id FROM instructions WHERE run_id = :run UNION SELECT id FROM examples WHERE run_id = :run
+          UNION SELECT id FROM origin_files WHERE run_id = :run UNION SELECT id FROM lineage.origins WHERE run_id = :run
         )
         """,
     ),

@@ -66,6 +66,7 @@ def _parameters(session: Session, context: RunContext) -> dict[str, object]:
         "judgement": judgement_key(context.run_id),
         "spacing": POSITIONS_PER_PROPOSAL,
         "voices": list(context.job.voices),
+        "imported": context.job.imported is not None,
         "ends": orjson.dumps(ends).decode(),
         "frontiers": orjson.dumps(frontiers).decode(),
     }

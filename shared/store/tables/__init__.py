@@ -3,6 +3,7 @@
 from shared.store.base import Base
 from shared.store.tables.endpoints import EndpointState
 from shared.store.tables.exports import Export, ExportExclusion, ExportJudgement, ExportRow
+from shared.store.tables.origins import Origin, OriginFile
 from shared.store.tables.records import Candidate, Example, Generation, Instance, Instruction, Judgement, Verdict
 from shared.store.tables.retractions import RetractedRecord, Retraction, RetractionRoot
 from shared.store.tables.runs import Model, PromptTemplate, Run, RunPrompt, RunSeed, RunTarget, SeedTask, Server
@@ -24,6 +25,8 @@ __all__ = [
     "Instruction",
     "Judgement",
     "Model",
+    "Origin",
+    "OriginFile",
     "PromptTemplate",
     "RecordTotals",
     "RetractedRecord",

@@ -6,7 +6,7 @@ counted as it is written.
 
 import uuid
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -32,6 +32,14 @@ class RecordState(StrEnum):
 
 
 ACCEPTED_WITHOUT_REASON = "(state = 'accepted') = (reason IS NULL)"
+ONE_ORIGIN_AT_MOST = "num_nonnulls(generation_id, origin_id) <= 1"
+
+OriginId = Annotated[uuid.UUID | None, mapped_column(ForeignKey("origins.id"))]
+"""The record of an imported file that this one was brought in from; none if an LM made it."""
+
+
+def _of_origin(table: str) -> Index:
+    return Index(f"ix_{table}_origin_id", "origin_id", postgresql_where="origin_id IS NOT NULL")
 
 
 class Generation(Base):
@@ -81,7 +89,8 @@ class Generation(Base):
 
 
 class Instruction(Base):
-    """A proposed task text. `accepted_order` counts a run's accepted ones of a type, without gaps."""
+    """A proposed task text, or one that was imported. `accepted_order` counts a run's accepted ones of a type, without
+    gaps."""
 
     __tablename__ = "instructions"
     __table_args__ = (
@@ -90,7 +99,9 @@ class Instruction(Base):
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint("(state = 'accepted') = (accepted_order IS NOT NULL)", name="accepted_order"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint("num_nonnulls(generation_id, origin_id) = 1", name="origin"),
         Index(None, "generation_id"),
+        _of_origin("instructions"),
         Index(
             "ix_instructions_accepted",
             "run_id",
@@ -104,7 +115,8 @@ class Instruction(Base):
     run_id: Mapped[uuid.UUID]
     task_type: Mapped[TaskType] = mapped_column(Text)
     position: Mapped[int] = mapped_column(BigInteger)
-    generation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("generations.id"))
+    generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     text: Mapped[str]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]
@@ -122,8 +134,10 @@ class Instance(Base):
         UniqueConstraint("instruction_id"),
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint(ONE_ORIGIN_AT_MOST, name="origin"),
         Index(None, "run_id", "state"),
         Index(None, "generation_id"),
+        _of_origin("instances"),
     )
 
     id: Mapped[Key]
@@ -131,6 +145,7 @@ class Instance(Base):
     task_type: Mapped[TaskType] = mapped_column(Text)
     instruction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instructions.id"))
     generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     input: Mapped[str | None]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]
@@ -146,7 +161,9 @@ class Candidate(Base):
         UniqueConstraint("instance_id", "number"),
         CheckConstraint(ACCEPTED_WITHOUT_REASON, name="reason"),
         CheckConstraint(one_of("state", RecordState), name="state"),
+        CheckConstraint(ONE_ORIGIN_AT_MOST, name="origin"),
         Index(None, "generation_id"),
+        _of_origin("candidates"),
         Index(None, "run_id"),
     )
 
@@ -156,6 +173,7 @@ class Candidate(Base):
     number: Mapped[int]
     voice: Mapped[str]
     generation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("generations.id"))
+    origin_id: Mapped[OriginId]
     output: Mapped[str | None]
     state: Mapped[RecordState] = mapped_column(Text)
     reason: Mapped[str | None]

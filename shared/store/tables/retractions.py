@@ -18,6 +18,8 @@ class RootKind(StrEnum):
     PROMPT = "prompt_template"
     INSTRUCTION = "instruction"
     EXAMPLE = "example"
+    ORIGIN = "origin"
+    ORIGIN_FILE = "origin_file"
 
 
 class Retraction(Base):

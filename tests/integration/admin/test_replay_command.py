@@ -112,7 +112,7 @@ def test_a_call_is_sent_as_it_was_sent_first(replayed: CommandLine, recorded: Re
 def test_calls_under_way_at_once_keep_each_the_length_of_its_own_prompt(recorded: Recorded) -> None:
     with psycopg.connect(recorded.database_url) as connection:
         calls = connection.execute("SELECT prompt, prompt_tokens FROM generations").fetchall()
-    assert [tokens for _, tokens in calls] == [len(prompt.split()) for prompt, _ in calls]
+    assert [tokens for _, tokens in calls] == [prompt.count(" ") + prompt.count("\n") + 1 for prompt, _ in calls]
 
 
 def test_a_chat_call_is_one_message_of_the_user(replayed: CommandLine, recorded: Recorded) -> None:

@@ -23,6 +23,13 @@ ANCESTORS = """
     SELECT e.id, a.ancestor_id FROM lineage.examples e CROSS JOIN LATERAL lineage.ancestors('example', e.id) a
     WHERE e.run_id = :run AND a.ancestor_kind = 'model'
 """
+OF_EXAMPLES = """
+    SELECT e.id, c.generation_id FROM lineage.examples e JOIN candidates c ON c.id = e.candidate_id
+    WHERE e.run_id = :run ORDER BY e.id
+"""
+CALLS_BEHIND = """
+    SELECT a.ancestor_id FROM lineage.ancestors('example', :id) a WHERE a.ancestor_kind = 'generation'
+"""
 LICENCES = {"base": "Apache-2.0", "chat": "MIT", "third": None}
 
 
@@ -52,19 +59,31 @@ def mixed(database_url: str, redis_url: str, sessions: Sessions) -> Mixed:
 
 
 def _pass_off(session: Session, run_id: uuid.UUID) -> None:
-    """Say of one proposal in ten, and of one instance and output in four, that another model wrote it."""
+    """Say of one proposal in ten, and of one instance and output in four, that another model wrote it.
+
+    One example is of `base` alone, and the output of another is `third`'s, whatever the dice say.
+    """
     chance = random.Random(3)
     session.execute(text("ALTER TABLE generations DISABLE TRIGGER refuse_other_owner"))
     calls = session.execute(text("SELECT id, stage FROM generations WHERE run_id = :run ORDER BY id"), {"run": run_id})
     for id, stage in calls.all():
         if chance.random() < (0.1 if stage == "instruction" else 0.25):
-            session.execute(
-                text(
-                    "UPDATE generations SET server_id = NULL, model_id = "
-                    "(SELECT id FROM models WHERE run_id = :run AND name = :name) WHERE id = :id"
-                ),
-                {"run": run_id, "id": id, "name": chance.choice(list(LICENCES))},
-            )
+            _say(session, run_id, id, chance.choice(list(LICENCES)))
+    first, *_, last = session.execute(text(OF_EXAMPLES), {"run": run_id}).all()
+    for id in session.scalars(text(CALLS_BEHIND), {"id": first.id}):
+        _say(session, run_id, id, "base")
+    _say(session, run_id, last.generation_id, "third")
+
+
+def _say(session: Session, run_id: uuid.UUID, id: uuid.UUID, model: str) -> None:
+    """Say that a model made a call."""
+    session.execute(
+        text(
+            "UPDATE generations SET server_id = NULL, model_id = "
+            "(SELECT id FROM models WHERE run_id = :run AND name = :name) WHERE id = :id"
+        ),
+        {"run": run_id, "id": id, "name": model},
+    )
 
 
 def ancestors(session: Session, run_id: uuid.UUID) -> dict[uuid.UUID, set[uuid.UUID]]:

@@ -26,7 +26,8 @@ from shared.store.tables import Base
 VIEWS = [
     *("candidates", "edges", "examples", "export_exclusions", "export_rows", "exports"),
     *("funnel", "generations", "instances", "instructions", "judgements", "models"),
-    *("prompt_templates", "rejections", "retracted_records", "retractions", "runs", "seed_influence", "seed_tasks"),
+    *("origin_files", "origins", "prompt_templates", "rejections", "retracted_records", "retractions"),
+    *("runs", "seed_influence", "seed_tasks"),
     *("servers", "usage", "verdicts", "yields"),
 ]
 
@@ -98,7 +99,8 @@ def test_every_foreign_key_has_an_index_to_follow_it_backwards(engine: Engine) -
         SELECT c.conrelid::regclass || '.' || a.attname FROM pg_constraint c
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
         WHERE c.contype = 'f' AND NOT EXISTS (
-          SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1] AND i.indpred IS NULL)
+          SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1]
+            AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', a.attname)))
         """
     )
     with engine.connect() as connection:

@@ -137,11 +137,11 @@ def work_on(runtime: Runtime, run_id: uuid.UUID, queue: str) -> None:
     judge_all(runtime, context)
 
 
-def one_round(runtime: Runtime, run_id: uuid.UUID) -> None:
-    """Reconcile, then work on every queue in which work is due, all at once as workers do."""
+def one_round(runtime: Runtime, run_id: uuid.UUID, *, without: str = "") -> None:
+    """Reconcile, then work on every queue (but one, if told) in which work is due, all at once as workers do."""
     reconcile(runtime)
     with runtime.sessions() as session:
-        due = [each.queue for each in due_queues(session) if each.run_id == run_id]
+        due = [each.queue for each in due_queues(session) if each.run_id == run_id and each.queue != without]
     in_threads([partial(work_on, runtime, run_id, queue) for queue in due])
 
 

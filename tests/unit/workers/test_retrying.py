@@ -25,6 +25,7 @@ def a_claim(**counters: int) -> Claim:
         instruction_id=None,
         instance_id=None,
         token=uuid.UUID(int=3),
+        late=False,
         suspect=False,
         **given,
     )
