@@ -23,7 +23,6 @@ ALONE = ["--no-card", "--no-provenance"]
 SCENARIOS: dict[str, list[str]] = {
     "jsonl": ["--format", "jsonl", *ALONE],
     "jsonl, with a card and provenance.parquet": ["--format", "jsonl"],
-    "jsonl, with provenance.prov.json": ["--format", "jsonl", "--prov", *ALONE],
     "hf": ["--format", "hf", *ALONE],
     "all formats, shuffled, in two splits": [
         *("--format", "jsonl", "--format", "alpaca", "--format", "messages", "--format", "parquet", "--format", "hf"),

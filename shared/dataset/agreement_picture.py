@@ -41,8 +41,8 @@ def picture(report: AgreementReport, title: str, remarks: Sequence[str]) -> str:
 def description(report: AgreementReport) -> str:
     """The picture in words, for who can't see it."""
     wins = (f"{each.voice} won {each.wins} with {_number(each.mean_words)} words" for each in report.voices)
-    agree = (f"{' and '.join(each.voices)} agree by {each.mean_rouge_l:.2f}" for each in report.pairs)
-    return f"{_figures(report)}. {'; '.join(wins)}. Rouge-L: {'; '.join(agree)}."
+    agree = "; ".join(f"{' and '.join(each.voices)} agree by {each.mean_rouge_l:.2f}" for each in report.pairs)
+    return f"{_figures(report)}. {'; '.join(wins)}.{f' Rouge-L: {agree}.' if agree else ''}"
 
 
 def _figures(report: AgreementReport) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from shared.dataset.card_facts import CardFacts, RunFacts
 from shared.dataset.lengths import Lengths
+from shared.job import IMPORTED
 from shared.method.agreement import Bloc
 from shared.method.tasks import TaskType
 
@@ -44,10 +45,16 @@ def biases(facts: CardFacts, lengths: dict[str, Lengths]) -> Iterator[str]:
     yield f"The words that most instructions begin with: {begun}."
     for run in facts.runs:
         yield from (_look_alikes(run, bloc) for bloc in run.agreement.blocs)
-    yield (
-        "Outputs are what language models agreed on, which need not be right, and no person has corrected them. What "
-        "the models were trained on, and leave out, is in here, too."
-    )
+    if facts.models:
+        yield (
+            "Outputs are what language models agreed on, which need not be right, and no person has corrected them. "
+            "What the models were trained on, and leave out, is in here, too."
+        )
+    if facts.files:
+        yield (
+            "What was imported is as it stood in its file: who wrote it, and with what in mind, is not known here "
+            "beyond the source that was named."
+        )
 
 
 def _of_run(facts: CardFacts, run: RunFacts) -> Counter[str]:
@@ -63,7 +70,8 @@ def _voices(facts: CardFacts, run: RunFacts) -> str:
     models, total = run.job.voices, voices.total()
     told = ", ".join(f"`{voice}` {share(count, total)}" for voice, count in _most_first(voices))
     (first, most), *_ = _most_first(voices)
-    mostly = f" Most of them are by one voice, `{first}`, the model `{models[first]}`." if most > MOSTLY * total else ""
+    by = "an imported file" if models[first] == IMPORTED else f"the model `{models[first]}`"
+    mostly = f" Most of them are by one voice, `{first}`, {by}." if most > MOSTLY * total else ""
     return f"Who wrote the outputs from `{run.run}`: {told}.{mostly}"
 
 

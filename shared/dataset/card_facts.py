@@ -27,10 +27,12 @@ from shared.store.export_facts import (
 )
 from shared.store.export_sources import (
     Calls,
+    FileBehind,
     FunnelStep,
     ModelBehind,
     RunState,
     calls_behind,
+    files_behind,
     funnel_of,
     models_behind,
     run_states,
@@ -67,6 +69,7 @@ class CardFacts:
     words: tuple[Words, ...]
     first_words: tuple[FirstWord, ...]
     models: tuple[ModelBehind, ...]
+    files: tuple[FileBehind, ...]
     calls: tuple[Calls, ...]
     runs: tuple[RunFacts, ...]
 
@@ -92,6 +95,7 @@ def gather_facts(
         words=tuple(words_of(session, export_id)),
         first_words=tuple(first_words(session, export_id, FIRST_WORDS)),
         models=tuple(models_behind(session, export_id, runs)),
+        files=tuple(files_behind(session, export_id, runs)),
         calls=tuple(calls_behind(session, export_id)),
         runs=tuple(of_runs),
     )

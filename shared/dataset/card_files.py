@@ -12,12 +12,12 @@ MEANINGS = {
     "id": "the example's key, by which `provenance.parquet` and the database know it",
     "instruction": "the task, in words",
     "input": "what the task is to be done with; empty if it needs nothing",
-    "output": "what an LM answered, chosen from several",
+    "output": "the answer, chosen from several if there were several",
     "text": "the whole in the prompt that Alpaca was trained with",
     "messages": "the instruction with its input as a user's turn, and the output as an assistant's",
     Column.TASK_TYPE: "`input_output` or `output_only`",
     Column.RUN: "the run that made it",
-    Column.MODELS: "every model that it came from, over its whole ancestry",
+    Column.MODELS: "every model that it came from, over its whole ancestry; none if it was imported",
     Column.AGREEMENT: "how far the output agrees with the others that it was compared with, 0 to 1",
 }
 

@@ -35,10 +35,21 @@ def title_of(record: ExportRecord) -> str:
 
 def description_of(record: ExportRecord) -> str:
     """What it is, in a sentence."""
+    models, files = listed(models_of(record), MOST_NAMES), listed(files_of(record), MOST_NAMES)
+    made = (f"made by {models}" if models else "", f"brought in from {files}" if files else "")
     return (
-        f"{record.rows} instructions with their outputs, which {listed(models_of(record), MOST_NAMES)} made by the "
-        f"method Ensemble-Instruct. Export {record.id}."
+        f"{record.rows} instructions with their outputs, {' and '.join(filter(None, made))}, by the method "
+        f"Ensemble-Instruct. Export {record.id}."
     )
+
+
+def makers_of(record: ExportRecord) -> str:
+    """How many models and files it came from, in words."""
+    files = len({each.sha256 for each in record.facts.files}) if record.facts else 0
+    models = len(models_of(record))
+    made = f"made by {models} language model{'' if models == 1 else 's'}" if models else ""
+    brought = f"brought in from {files} file{'' if files == 1 else 's'}" if files else ""
+    return " and ".join(filter(None, (made, brought)))
 
 
 def models_of(record: ExportRecord) -> list[str]:
@@ -47,9 +58,16 @@ def models_of(record: ExportRecord) -> list[str]:
     return list(dict.fromkeys(model.served_model or model.model for model in models))
 
 
+def files_of(record: ExportRecord) -> list[str]:
+    """The imported files that had a part in it, each name once."""
+    return list(dict.fromkeys(each.file for each in record.facts.files)) if record.facts else []
+
+
 def licence_of(record: ExportRecord) -> Licence:
-    """What follows from the licences of these models."""
-    return derive([model.licence for model in record.facts.models] if record.facts else [])
+    """What follows from the licences of these models and files."""
+    facts = record.facts
+    models, files = (facts.models, facts.files) if facts else ((), ())
+    return derive([*(model.licence for model in models), *(file.licence for file in files)])
 
 
 def version_of(record: ExportRecord) -> str:
@@ -65,4 +83,4 @@ def written_by(*more: str) -> str:
 def listed(names: Sequence[str], most: int) -> str:
     """Names as a sentence has them: "a, b and 2 more"."""
     shown = list(names[:most]) + ([f"{len(names) - most} more"] if len(names) > most else [])
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "nobody"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""

@@ -9,7 +9,7 @@ from shared.dataset import agreement_picture, length_picture
 from shared.dataset.biases import biases
 from shared.dataset.card_facts import CardFacts
 from shared.dataset.card_files import columns, loader
-from shared.dataset.card_terms import PAPERS, licence_of, models_of, title_of, written_by
+from shared.dataset.card_terms import PAPERS, licence_of, makers_of, title_of, written_by
 from shared.dataset.export_record import ExportOptions, ExportRecord
 from shared.dataset.lengths import lengths_of
 from shared.method.tasks import TaskType
@@ -25,7 +25,9 @@ def values(record: ExportRecord, facts: CardFacts) -> dict[str, Any]:
         "record": record,
         "facts": facts,
         "title": title_of(record),
-        "models": models_of(record),
+        "made": makers_of(record),
+        "of_runs": any(not run.job.imported for run in facts.runs),
+        "makers": " and ".join(name for name, each in (("models", facts.models), ("files", facts.files)) if each),
         "licence": licence_of(record),
         "program": written_by(),
         "papers": PAPERS,

@@ -36,6 +36,7 @@ PROVENANCE_COLUMNS = {
     "exact_match": (TRUTH, 0),
     "scores": (NUMBER, 2),
     **dict.fromkeys(("generation_ids", "template_sha256s", "seed_tasks", "instruction_ids", "models"), (TEXT, 1)),
+    **dict.fromkeys(("origin_ids", "files"), (TEXT, 1)),
 }
 
 

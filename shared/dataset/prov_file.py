@@ -12,12 +12,14 @@ from shared.store.judgements import Told
 
 PROV = "provenance.prov.json"
 # A dataset is for others to read, and made again it has to be the same: where servers are and what workers are called
-# is nobody's business, and what a run does later may change the others.
+# is nobody's business, and what a run does later may change the others. An imported record may say more than was made
+# of it.
 LEFT_OUT = {
     "generation": ("endpoint", "worker"),
     "server": ("endpoint",),
     "example": ("surplus",),
     "verdict": ("weights", "families"),
+    "origin": ("record",),
 }
 
 

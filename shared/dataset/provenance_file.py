@@ -12,7 +12,7 @@ from shared.dataset.export_record import ExportRecord
 from shared.dataset.parquet_format import GroupedFile, require_pyarrow
 from shared.store.authorship import authors_of
 from shared.store.judgements import Told
-from shared.store.provenance import Compared, Provenance, Source, provenance_pages
+from shared.store.provenance import Compared, Origin, Provenance, Source, provenance_pages
 
 PROVENANCE = "provenance.parquet"
 
@@ -50,13 +50,18 @@ def _once(texts: Iterable[str]) -> list[str]:
 
 
 def _output(compared: Compared) -> dict[str, Any]:
-    id = compared.generation_id
-    return {"candidate_id": str(compared.id), "voice": compared.voice, "generation_id": str(id) if id else None}
+    ids = {"generation_id": compared.generation_id, "origin_id": compared.origin_id}
+    texts = {name: str(id) if id else None for name, id in ids.items()}
+    return {"candidate_id": str(compared.id), "voice": compared.voice, **texts}
 
 
 def _call(source: Source) -> dict[str, Any]:
     said = source._asdict()
     return {**said, "id": str(source.id), "instruction_ids": _texts(source.instruction_ids)}
+
+
+def _record(origin: Origin) -> dict[str, Any]:
+    return {**origin._asdict(), "id": str(origin.id)}
 
 
 VALUES: dict[str, Callable[[Provenance], Any]] = {
@@ -79,16 +84,21 @@ VALUES: dict[str, Callable[[Provenance], Any]] = {
     "outputs": lambda each: [_output(compared) for compared in each.compared],
     "scores": _of_verdict("scores"),
     "calls": lambda each: [_call(source) for source in each.sources],
+    "origins": lambda each: [_record(origin) for origin in each.origins],
     "generation_ids": lambda each: _texts(source.id for source in each.sources),
     "template_sha256s": lambda each: _once(source.template_sha256 for source in each.sources),
     "seed_tasks": lambda each: _once(name for source in each.sources for name in source.seed_tasks),
     "instruction_ids": lambda each: _once(_texts(id for source in each.sources for id in source.instruction_ids)),
+    "origin_ids": lambda each: _texts(origin.id for origin in each.origins),
+    "files": lambda each: _once(origin.file for origin in each.origins),
 }
 
 
 def _schema(arrow: Any) -> Any:
     text, number, texts = arrow.string(), arrow.float64(), arrow.list_(arrow.string())
-    output = arrow.struct([("candidate_id", text), ("voice", text), ("generation_id", text)])
+    output = arrow.struct([(name, text) for name in ("candidate_id", "voice", "generation_id", "origin_id")])
+    said = [(name, text) for name in ("sha256", "source", "licence")]
+    origin = arrow.struct([("id", text), ("file", text), ("line", arrow.int32()), *said])
     call = arrow.struct(
         [
             *((name, text) for name in ("id", "stage", "model", "served_model", "model_revision", "server_version")),
@@ -105,6 +115,8 @@ def _schema(arrow: Any) -> Any:
         "outputs": arrow.list_(output),
         "scores": arrow.list_(arrow.list_(number)),
         "calls": arrow.list_(call),
+        "origins": arrow.list_(origin),
         **dict.fromkeys(("generation_ids", "template_sha256s", "seed_tasks", "instruction_ids"), texts),
+        **dict.fromkeys(("origin_ids", "files"), texts),
     }
     return arrow.schema([*((name, types.get(name, text)) for name in VALUES), ("models", texts)])

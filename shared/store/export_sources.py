@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
-from shared.store.authorship import count_by_model, trace
+from shared.store.authorship import count_by_file, count_by_model, trace
 from shared.store.exports import ExportedRun
 
 
@@ -23,6 +23,20 @@ class ModelBehind:
     kind: str
     served_model: str | None
     licence: str | None
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileBehind:
+    """An imported file, what was said of it, and how many examples have a record of it in their ancestry."""
+
+    run: str
+    voice: str
+    file: str
+    sha256: str
+    source: str | None
+    licence: str | None
+    records: int
     examples: int
 
 
@@ -89,6 +103,26 @@ def models_behind(session: Session, export_id: uuid.UUID, runs: Sequence[Exporte
     )
     return [
         ModelBehind(row.run, row.model, row.kind, row.served_model, row.licence, counts[row.id])
+        for row in rows
+        if row.id in counts
+    ]
+
+
+def files_behind(session: Session, export_id: uuid.UUID, runs: Sequence[ExportedRun]) -> list[FileBehind]:
+    """The imported files that an export's examples came from."""
+    counts = count_by_file(session, export_id)
+    rows = session.execute(
+        text(
+            """
+            SELECT f.run, f.voice, f.file, f.sha256, f.source, f.licence, f.records, f.id
+            FROM unnest(CAST(:runs AS uuid[])) WITH ORDINALITY AS a (id, place)
+            JOIN lineage.origin_files f ON f.run_id = a.id ORDER BY a.place, f.number
+            """
+        ),
+        {"runs": [run.run_id for run in runs]},
+    )
+    return [
+        FileBehind(row.run, row.voice, row.file, row.sha256, row.source, row.licence, row.records, counts[row.id])
         for row in rows
         if row.id in counts
     ]

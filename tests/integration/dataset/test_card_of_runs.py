@@ -77,4 +77,4 @@ def test_look_alikes_are_told_with_figures_that_anybody_can_count(folder: Path, 
 
 def test_a_licence_that_nobody_declared_is_not_made_up(folder: Path) -> None:
     assert "license: unknown" in (folder / "README.md").read_text().partition("\n---\n")[0]
-    assert sections(folder)["Licence"].strip().startswith("Not known: the jobs declare no licence of the")
+    assert sections(folder)["Licence"].strip().startswith("Not known: no licence is declared of the models")
