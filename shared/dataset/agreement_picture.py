@@ -30,7 +30,7 @@ LENGTHS = ("its outputs", "those that were chosen", "the others' outputs")
 def picture(report: AgreementReport, title: str, remarks: Sequence[str]) -> str:
     """An SVG document that stands alone; `remarks` are written below."""
     top, parts = 84, []
-    for draw in (_heat_map, _win_rates, _lengths):
+    for draw in (_heat_map if report.pairs else _alone, _win_rates, _lengths):
         drawn, height = draw(report, top)
         parts += drawn
         top += height + 28
@@ -76,6 +76,10 @@ def _heat_map(report: AgreementReport, top: int) -> tuple[list[str], int]:
     return parts, 40 + len(voices) * cell
 
 
+def _alone(report: AgreementReport, top: int) -> tuple[list[str], int]:
+    return [heading(top, "How much voices agree"), text(MARGIN, top + 26, "No two outputs were there to compare.")], 32
+
+
 def _win_rates(report: AgreementReport, top: int) -> tuple[list[str], int]:
     rates = [(each, [(each.win_rate, f"{each.win_rate or 0:.0%} ({each.wins})")]) for each in report.voices]
     parts = [heading(top, "How often a voice's output was kept, where it had one")]
@@ -87,9 +91,9 @@ def _lengths(report: AgreementReport, top: int) -> tuple[list[str], int]:
     values = [(each, [(value, _number(value)) for value in _words(each)]) for each in report.voices]
     most = max([value for each in report.voices for value in _words(each) if value], default=1.0)
     parts = [heading(top, "How long outputs are, in words on average")]
-    parts += legend(top + 12, LENGTHS)
-    bars, height = _bars(top + 36, values, most=most)
-    return [*parts, *bars], 36 + height
+    parts += legend(top + 16, LENGTHS)
+    bars, height = _bars(top + 42, values, most=most)
+    return [*parts, *bars], 42 + height
 
 
 def _words(voice: VoiceReport) -> tuple[float | None, ...]:

@@ -9,6 +9,7 @@ from shared.dataset import agreement_picture, length_picture
 from shared.dataset.biases import biases
 from shared.dataset.card_facts import CardFacts
 from shared.dataset.card_files import columns, loader
+from shared.dataset.card_rules import rules
 from shared.dataset.card_terms import PAPERS, licence_of, makers_of, title_of, written_by
 from shared.dataset.export_record import ExportOptions, ExportRecord
 from shared.dataset.lengths import lengths_of
@@ -38,6 +39,7 @@ def values(record: ExportRecord, facts: CardFacts) -> dict[str, Any]:
         "served": list(_served(facts)),
         "calls": list(_alike_but_for_servers(facts.calls)),
         "templates": _templates(facts),
+        "rules": rules(run.terms.rule for run in facts.runs),
         "asked": list(_asked(record.options)),
         "agreement_pictures": [
             (agreement_path(record, each.run), agreement_picture.description(each.agreement)) for each in facts.runs

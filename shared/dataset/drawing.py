@@ -5,7 +5,7 @@ from html import escape
 from textwrap import wrap
 
 WIDTH, MARGIN, LABELS = 760, 24, 170
-BAR, GAP = 14, 4
+BAR, GAP = 14, 8
 BAR_ROOM = 96  # for the figure that stands behind a bar
 INK, FAINT, PAPER = "#1d2733", "#5b6875", "#ffffff"
 COLOURS = ("#3b6fb6", "#c96f1a", "#8a949f")
@@ -45,7 +45,7 @@ def legend(y: float, labels: Sequence[str]) -> list[str]:
     parts, x = [], MARGIN + LABELS
     for label, colour in zip(labels, COLOURS, strict=False):
         parts += [rect(x, y, 12, 12, colour), text(x + 18, y + 10, label, size=12)]
-        x += 36 + 7 * len(label)
+        x += 42 + 6 * len(label)
     return parts
 
 

@@ -65,6 +65,11 @@ class NoRightError(UserError):
     namespace's datasets"""
 
 
+class RepositoryUnknownError(UserError):
+    """The hub at {endpoint} knows nothing of {repository}, or of who it would belong to: {reason}. Is the name right,
+    and may the token in HF_TOKEN see it?"""
+
+
 class RepositoryPublicError(UserError):
     """{repository} is public, so that anybody could read what is pushed to it; say --public if that is meant, or name
     another repository"""
@@ -231,6 +236,8 @@ def _of_status(status: int, values: Mapping[str, str]) -> Exception:
             return TokenRefusedError(**values)
         case 403:
             return NoRightError(**values)
+        case 404:
+            return RepositoryUnknownError(**values)
         case 409 | 412:
             return HubConflictError(**values)
         case 429:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from shared.dataset.drawing import BAR, COLOURS, GAP, LABELS, MARGIN, bar, document, legend, name
+from shared.dataset.drawing import BAR, COLOURS, GAP, LABELS, MARGIN, bar, document, legend, name, text
 from shared.dataset.lengths import PARTS, Lengths
 
 EDGES = tuple(1 << power for power in range(14))  # words; a bin begins with one and ends before the next
@@ -15,14 +15,16 @@ def picture(lengths: Mapping[str, Lengths], title: str) -> str:
     filled = [place for counts in bins.values() for place, count in enumerate(counts) if count]
     places = range(min(filled), max(filled) + 1)
     most = max(max(counts) for counts in bins.values())
-    parts, y = legend(72, [f"{part}s" for part in PARTS]), 104
+    parts = [text(MARGIN + LABELS - 8, 82, "words", anchor="end"), *legend(72, [f"{part}s" for part in PARTS])]
+    y = 104
     for place in places:
         parts.append(name(MARGIN + LABELS - 8, y + len(PARTS) * BAR // 2 + 5, label(place), anchor="end"))
         for part, colour in zip(PARTS, COLOURS, strict=True):
             parts += bar(y, bins[part][place] / most, str(bins[part][place]), colour)
             y += BAR
         y += GAP
-    return document(title, "how many texts have so many words", description(lengths), parts, y + 12)
+    subtitle = "How many instructions, inputs and outputs have so many words"
+    return document(title, subtitle, description(lengths), parts, y + 12)
 
 
 def binned(lengths: Lengths) -> list[int]:

@@ -59,8 +59,9 @@ class Refusal(Exception):
 class HubServer:
     """A hub with one user, `someone`, whose token may write, and another token that may only read.
 
-    `failing` holds statuses by a pattern of METHOD PATH; `ignored` are files that a .gitignore there keeps out;
-    `before_commit` is called before a commit is looked at. If it is `lost`, it answers like a page on the web.
+    `failing` holds statuses by a pattern of METHOD PATH, 0 to hang up without an answer; `ignored` are files that a
+    .gitignore there keeps out; `before_commit` is called before a commit is looked at. If it is `lost`, it answers like
+    a page on the web.
     """
 
     def __init__(self) -> None:
@@ -217,6 +218,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             body = self._body()
             seen = Seen(self.command, unquote(address.path), self.headers["Authorization"], body)
             status, told = hub.answer(seen, parse_qs(address.query))
+            if not status:
+                self.close_connection = True
+                return
             content = b"<html>Welcome!</html>" if hub.lost else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -81,11 +81,11 @@ def test_each_file_is_told_with_figures_that_anybody_can_count(
     (told,) = tables(sections(folder)["Imported files"])
     counted = reader.execute(
         """
-        SELECT f.run, f.file, f.voice, f.source, f.licence, f.sha256, CAST(f.records AS text),
-          CAST(count(DISTINCT x.example_id) AS text)
+        SELECT f.run, f.file, f.voice, f.source, f.licence, CAST(f.records AS text),
+          CAST(count(DISTINCT x.example_id) AS text), f.sha256
         FROM lineage.export_rows x CROSS JOIN LATERAL lineage.ancestors('example', x.example_id) a
         JOIN lineage.origin_files f ON f.id = a.ancestor_id WHERE a.ancestor_kind = 'origin_file'
-        GROUP BY f.run, f.number, 2, 3, 4, 5, 6, 7 ORDER BY f.run = 'single', f.number
+        GROUP BY f.run, f.number, 2, 3, 4, 5, 6, 8 ORDER BY f.run = 'single', f.number
         """
     ).fetchall()
     assert [tuple(row.values()) for row in told] == counted

@@ -216,6 +216,12 @@ def test_a_token_without_the_right_is_told_and_not_shown(
         ("POST /api/repos/create", 500, "failed with 500: it fails with 500, for Bearer …. Try again later"),
         ("POST /api/repos/create", 429, "has had too many requests of this token"),
         ("POST /api/repos/create", 402, "refuses what was to be pushed to someone/data"),
+        ("POST /api/repos/create", 404, "The hub at {hub} knows nothing of someone/data, or of who it would belong to"),
+        ("POST /api/repos/create", 0, "The hub at {hub} can't be reached"),
+        ("GET /api/datasets/someone/data", 404, "knows nothing of someone/data"),
+        ("PUT /lfs/.*", 0, "went away while it was spoken to"),
+        ("POST .*/commit/main", 0, "The same command again sends what is missing"),
+        ("POST .*/commit/main", 401, "does not accept the token in HF_TOKEN"),
         ("POST .*/commit/main", 503, "failed with 503"),
         ("POST .*/commit/main", 409, "someone/data was changed by somebody else in this moment"),
         ("PUT /lfs/.*", 403, "The token in HF_TOKEN may not write to someone/data"),
@@ -226,8 +232,8 @@ def test_a_hub_that_fails_is_told(
 ) -> None:
     hub.failing = {failing: status}
     outcome = command("push", folder, REPOSITORY)
-    assert outcome.code == (2 if status == 403 else 1)
-    assert told in " ".join(outcome.err.split())
+    assert outcome.code == (2 if status in (401, 403, 404) else 1)
+    assert told.format(hub=hub.url) in " ".join(outcome.err.split())
     assert "Traceback" not in outcome.err
     assert WRITER not in outcome.err
     assert all(held(repository) == {} for repository in hub.repositories.values())
