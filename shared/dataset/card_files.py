@@ -9,7 +9,7 @@ from shared.dataset.provenance_file import PROVENANCE
 
 DEFAULT = "default"
 MEANINGS = {
-    "id": "the example's key, by which `provenance.parquet` and the database know it",
+    "id": "the example's key in the database, and in `provenance.parquet` if that is there",
     "instruction": "the task, in words",
     "input": "what the task is to be done with; empty if it needs nothing",
     "output": "the answer, chosen from several if there were several",
