@@ -25,6 +25,7 @@ MODULES = {
     "k8s": "kubernetes",
     "lineage": "lineage",
     "impact": "impact",
+    "explorer": "explorer",
     "replay": "replay",
     **dict.fromkeys(("retract", "unretract", "retractions"), "retracting"),
     "rejudge": "rejudging",
