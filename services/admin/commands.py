@@ -19,6 +19,7 @@ MODULES = {
     **dict.fromkeys(("pause", "resume", "cancel"), "steering"),
     "export": "exporting",
     **dict.fromkeys(("exports", "diff"), "exports"),
+    "push": "pushing",
     "import": "importing",
     "db": "data",
     "k8s": "kubernetes",
