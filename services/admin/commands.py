@@ -23,6 +23,7 @@ MODULES = {
     "import": "importing",
     "db": "data",
     "k8s": "kubernetes",
+    "plan": "capacity",
     "lineage": "lineage",
     "impact": "impact",
     "explorer": "explorer",
