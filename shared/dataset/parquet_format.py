@@ -11,6 +11,7 @@ from shared.store.exports import Row
 
 ROWS_OF_A_GROUP = 5_000
 BYTES_OF_A_GROUP = 8 << 20  # of text; a group is held in memory while it is filled
+BYTES_OF_BATCHES = 16 << 20  # what is known of each group is in memory to the end, so they must not be many
 LEVEL = 3
 
 
@@ -40,16 +41,27 @@ class GroupedFile:
             self._file, schema, compression="zstd", compression_level=LEVEL
         )
         self._rows = 0
+        self._batches: list[Any] = []
 
-    def write_group(self, columns: Sequence[Sequence[Any]]) -> None:
-        """Append rows, given as the values of each column. Raises `ExportFailedError`."""
+    def write(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Append rows, given as the values of each column, to a group. Raises `ExportFailedError`."""
         arrays = [self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-        with told(self._folder.out / self._path):
-            self._writer.write_batch(self._arrow.record_batch(arrays, schema=self._schema))
-        self._rows += len(columns[0])
+        self._batches.append(self._arrow.record_batch(arrays, schema=self._schema))
+        if sum(batch.nbytes for batch in self._batches) >= BYTES_OF_BATCHES:
+            self.end_group()
+
+    def end_group(self) -> None:
+        """Whatever comes next is in another group. Raises `ExportFailedError`."""
+        group = self._arrow.Table.from_batches(self._batches, schema=self._schema)
+        if group.num_rows:
+            with told(self._folder.out / self._path):
+                self._writer.write_table(group, row_group_size=group.num_rows)
+        self._rows += group.num_rows
+        self._batches = []
 
     def complete(self, form: ExportFormat | None = None, split: str | None = None) -> None:
         """End it. Raises `ExportFailedError`."""
+        self.end_group()
         with told(self._folder.out / self._path):
             self._writer.close()
         version = f"pyarrow {self._arrow.__version__}"
@@ -81,7 +93,8 @@ class ParquetFile:
         self._file.complete(self._form, self._split)
 
     def _write_group(self) -> None:
-        self._file.write_group([[_value(row, name) for row in self._group] for name in self._schema.names])
+        self._file.write([[_value(row, name) for row in self._group] for name in self._schema.names])
+        self._file.end_group()
         self._group, self._bytes = [], 0
 
 

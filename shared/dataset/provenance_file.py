@@ -28,7 +28,7 @@ def write_provenance(session: Session, record: ExportRecord, folder: Folder, tol
         authors = authors_of(session, [each.judged.example_id for each in page])
         models = [sorted({names[model] for model in authors[each.judged.example_id]}) for each in page]
         columns = [[value(each) for each in page] for value in VALUES.values()]
-        file.write_group([*columns, models])
+        file.write([*columns, models])
         told(len(page))
     file.complete()
 

@@ -148,19 +148,24 @@ def test_mlcroissant_reads_every_record_of_every_file(folder: Path, database: ps
     sets = {
         each.uuid: [plain(each.uuid, record) for record in opened.records(each.uuid)] for each in record_sets(opened)
     }
-    lines = [json.loads(line) for line in (folder / "examples-train.jsonl").read_text().splitlines()]
-    assert sets["jsonl-train"] == lines
-    alpaca = json.loads((folder / "alpaca-test.json").read_text())
-    assert sets["alpaca-test"] == alpaca
-    messages = [json.loads(line) for line in (folder / "messages-train.jsonl").read_text().splitlines()]
-    assert sets["messages-train"] == messages
-    for name in ("parquet-train", "hf-train-00000-of-00001"):
-        assert sets[name] == lines
+    for split in splits(folder):
+        lines = [json.loads(line) for line in (folder / f"examples-{split}.jsonl").read_text().splitlines()]
+        assert sets[f"jsonl-{split}"] == lines
+        assert sets[f"alpaca-{split}"] == json.loads((folder / f"alpaca-{split}.json").read_text())
+        messages = [json.loads(line) for line in (folder / f"messages-{split}.jsonl").read_text().splitlines()]
+        assert sets[f"messages-{split}"] == messages
+        for name in (f"parquet-{split}", f"hf-{split}-00000-of-00001"):
+            assert sets[name] == lines
     told = provenance(folder)
     assert [row["example_id"] for row in sets["provenance"]] == list(told)
     for row in sets["provenance"]:
         assert row == {name: value for name, value in told[row["example_id"]].items() if name in row}
         assert {"generation_ids", "seed_tasks", "instruction_ids", "scores", "models", "split"} <= row.keys()
+
+
+def splits(folder: Path) -> list[str]:
+    """Those that got an example: which ones these are depends on the run's id."""
+    return [path.stem.removeprefix("examples-") for path in sorted(folder.glob("examples-*.jsonl"))]
 
 
 def record_sets(opened: Any) -> list[Any]:
