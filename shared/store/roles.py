@@ -71,7 +71,9 @@ def create_login(engine: Engine, name: str, role: Role, password: str) -> bool:
 def _refuse_more(connection: "psycopg.Connection[tuple[object, ...]]", name: str, role: Role) -> bool:
     """Whether there is no such user yet; one that is something else is left alone."""
     found = connection.execute(
-        sql.SQL("SELECT oid, {} FROM pg_roles WHERE rolname = %s").format(sql.SQL(", ").join(map(sql.Identifier, MORE))),
+        sql.SQL("SELECT oid, {} FROM pg_roles WHERE rolname = %s").format(
+            sql.SQL(", ").join(map(sql.Identifier, MORE))
+        ),
         [name],
     ).fetchone()
     if found is None:
