@@ -48,7 +48,7 @@ def exports(as_json: AsJson = False) -> None:
         return
     listing = table("export", "runs", "formats", "made", numbers=("examples", "left out"))
     for record in records:
-        made = record.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16] if record.created_at else ""
+        made = record.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16]
         runs = ", ".join(run.run + (f" (judgement {run.judgement})" if run.judgement else "") for run in record.runs)
         counts = (str(record.rows), str(sum(record.left_out.values())))
         listing.add_row(str(record.id)[:8], runs, ", ".join(record.options.formats), made, *counts)
