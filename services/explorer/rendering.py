@@ -24,7 +24,7 @@ STATIC = {
     "explorer.svg": "image/svg+xml",
 }
 CONTENT = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-VERSION = sha256(CONTENT["explorer.css"]).hexdigest()[:12]  # a new style sheet has a new address
+VERSION = sha256(b"".join(CONTENT.values())).hexdigest()[:12]  # what has changed has a new address
 FOLDED = 1_200  # characters beyond which a text is folded
 BEGINNING = 280  # characters of it that show all the same
 TYPES: dict[str, str] = {TaskType.INPUT_OUTPUT: "input → output", TaskType.OUTPUT_ONLY: "output only"}
