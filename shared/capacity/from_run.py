@@ -113,13 +113,7 @@ def _models(specs: Mapping[str, ModelSpec], measured: Measures) -> Iterable[tupl
         count, seconds = sum(each.calls for each in calls), sum(each.latency_s for each in calls)
         if not count or not seconds:
             continue
-        in_flight = _in_flight(measured, fellows, seconds) / servers
-        yield (
-            name,
-            ModelFigures(
-                servers=servers, in_flight=round(in_flight, 2), calls_per_s=round(in_flight * count / seconds, 3)
-            ),
-        )
+        yield name, ModelFigures.measured(servers, _in_flight(measured, fellows, seconds), count, seconds)
 
 
 def _in_flight(measured: Measures, models: set[str], seconds: float) -> float:
