@@ -10,7 +10,14 @@ import yaml
 from shared.capacity.crowd import Interval, crowd
 from shared.capacity.duration import BadDeadlineError, duration, read_deadline
 from shared.capacity.figures import BYTES_PER_ROW, Figures, ModelFigures
-from shared.capacity.figures_file import FiguresExistError, FiguresRefusedError, read_figures, write_figures
+from shared.capacity.figures_file import (
+    FiguresExistError,
+    FiguresRefusedError,
+    NoFolderError,
+    read_figures,
+    refuse_unwritable,
+    write_figures,
+)
 from shared.method.tasks import Stage, TaskType
 from tests.unit.capacity.planned import figures
 
@@ -39,6 +46,16 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(FiguresExistError):
         write_figures(path, figures())
     assert path.read_text() == "mine"
+
+
+def test_where_no_file_can_be_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for missing in ("none", "taken"):
+        with pytest.raises(NoFolderError, match=f"there is no folder .*{missing}; make it"):
+            refuse_unwritable(tmp_path / missing / "figures.yaml")
+    with pytest.raises(FiguresExistError):
+        refuse_unwritable(tmp_path / "taken")
+    refuse_unwritable(tmp_path / "figures.yaml")
 
 
 @pytest.mark.parametrize(
