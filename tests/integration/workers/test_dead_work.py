@@ -72,7 +72,9 @@ def _until_dead(runtime: Runtime, run_id: uuid.UUID, count: int) -> list[DeadWor
 
 
 def _put_back(runtime: Runtime, run_id: uuid.UUID, *ids: uuid.UUID) -> PutBack:
+    """With no more rights than the login of a person's commands has."""
     with runtime.sessions.begin() as session:
+        session.execute(text("SET LOCAL ROLE ensemble_operator"))
         return put_back(session, run_id, ids or None)
 
 
