@@ -57,6 +57,7 @@ def pages_of(url: str) -> Iterator[Site]:
         ("/runs/small-1/rejections?kind=poem&reason=x", 400, "'poem' is no kind"),
         ("/runs/small-1/rejections?kind=verdict&reason=x&after=y", 400, "'y' is no after"),
         ("/?before=yesterday", 400, "'yesterday' is no before"),
+        (f"/?before=2026-01-01T12:00:00/{NOBODY}", 400, "is no before: write a time with its zone"),
         ("/examples/12", 400, "'12' is no id"),
         (f"/examples/{NOBODY}", 404, f"There is no example {NOBODY}"),
         (f"/records/poem/{NOBODY}", 404, "There are no records of kind 'poem'"),
