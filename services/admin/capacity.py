@@ -18,7 +18,7 @@ from services.admin.probing import calls_to_make, probe
 from shared.capacity.differences import differences
 from shared.capacity.duration import read_deadline
 from shared.capacity.figures import Figures
-from shared.capacity.figures_file import read_figures, refuse_taken, write_figures
+from shared.capacity.figures_file import read_figures, refuse_unwritable, write_figures
 from shared.capacity.from_run import figures_of
 from shared.capacity.plan import Options, plan
 from shared.errors import UserError
@@ -82,7 +82,7 @@ def plan_capacity(
     deadline_s = None if deadline is None else read_deadline(deadline)
     options = Options(workers, deadline_s, gpu_price, _gpus(ready.job, gpus))
     if save_figures:
-        refuse_taken(save_figures)
+        refuse_unwritable(save_figures)
     measured, remarks = _figures(ready, run, probes, figures)
     if save_figures:
         write_figures(save_figures, measured)
@@ -133,7 +133,7 @@ def _gpus(job: JobSpec, texts: list[str]) -> dict[str, float]:
         elif model in gpus:
             reason = f"the model '{model}' has a number already"
         elif not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MOST_GPUS):
-            reason = f"'{number}' is no number of GPUs"
+            reason = f"'{number}' is no whole number from 1 to {MOST_GPUS:,}"
         else:
             gpus[model] = float(number)
             continue

@@ -152,6 +152,5 @@ def _models(job: JobSpec, calls: Sequence[ProbedCall]) -> Iterator[tuple[str, Mo
         seconds = sum(call.end - call.begin for call in met)
         if not seconds:
             continue
-        in_flight = crowd(Interval(call.begin, call.end) for call in met) / len(urls)
-        rate = round(in_flight * len(met) / seconds, 3)
-        yield name, ModelFigures(servers=len(urls), in_flight=round(in_flight, 2), calls_per_s=rate)
+        in_flight = crowd(Interval(call.begin, call.end) for call in met)
+        yield name, ModelFigures.measured(len(urls), in_flight, len(met), seconds)

@@ -16,6 +16,7 @@ from services.explorer import links
 from services.explorer.asking import written
 from services.explorer.failures import AGAIN_AFTER_S, Failure
 from shared.method.tasks import TaskType
+from shared.shortening import shortened
 from shared.store.lineage import Node
 
 HERE = Path(__file__).parent
@@ -24,17 +25,11 @@ STATIC = {
     "explorer.svg": "image/svg+xml",
 }
 CONTENT = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-VERSION = sha256(CONTENT["explorer.css"]).hexdigest()[:12]  # a new style sheet has a new address
+VERSION = sha256(b"".join(CONTENT.values())).hexdigest()[:12]  # what has changed has a new address
 FOLDED = 1_200  # characters beyond which a text is folded
 BEGINNING = 280  # characters of it that show all the same
 TYPES: dict[str, str] = {TaskType.INPUT_OUTPUT: "input → output", TaskType.OUTPUT_ONLY: "output only"}
 YEAR_S = 365 * 24 * 3600
-
-
-def short(text: object, most: int = 110) -> str:
-    """A text in one line of at most so many characters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def in_words(name: object) -> str:
@@ -109,7 +104,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "short": short,
+        "shortened": shortened,
         "in_words": in_words,
         "task_type": task_type,
         "count": count,

@@ -130,6 +130,17 @@ class ModelFigures(Section):
     calls_per_s: float | None = Field(None, gt=0)
     most_calls_per_s: float | None = Field(None, gt=0)
 
+    @classmethod
+    def measured(cls, servers: int, in_flight: float, calls: int, seconds: float) -> "ModelFigures":
+        """Of so many `calls`, which took these seconds in all, while there were `in_flight` on all servers at once."""
+        of_one = in_flight / servers
+        return cls(servers=servers, in_flight=_shortened(of_one), calls_per_s=_shortened(of_one * calls / seconds))
+
+
+def _shortened(number: float) -> float:
+    """To four digits, wherever they begin: what is little is not nothing."""
+    return float(f"{number:.4g}")
+
 
 class WorkerFigures(Section):
     """CPU of a worker's process, in milliseconds: for a call, and for a transaction."""

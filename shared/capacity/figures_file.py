@@ -21,6 +21,10 @@ class FiguresExistError(UserError):
     """{path} exists already; name another file, or remove it."""
 
 
+class NoFolderError(UserError):
+    """{path} can't be written: there is no folder {folder}; make it, or name another file"""
+
+
 class FiguresNotWrittenError(WorldError):
     """{path} can't be written: {reason}"""
 
@@ -40,10 +44,12 @@ def read_figures(path: Path) -> Figures:
         raise FiguresRefusedError(path=path, reason=_faults(error)) from None
 
 
-def refuse_taken(path: Path) -> None:
-    """Raises `FiguresExistError` before any work is done for what could not be written."""
+def refuse_unwritable(path: Path) -> None:
+    """Raises `FiguresExistError`, `NoFolderError` before any work is done for what could not be written."""
     if path.exists():
         raise FiguresExistError(path=path)
+    if not path.parent.is_dir():
+        raise NoFolderError(path=path, folder=path.parent)
 
 
 def write_figures(path: Path, figures: Figures) -> None:

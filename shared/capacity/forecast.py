@@ -25,8 +25,7 @@ NINE_OF_TEN = 1.645  # standard deviations to either side
 
 class GivesUpError(UserError):
     """The run would give up: at the measured yields {patience:,} proposals in a row without an example are to be
-    expected. Raise instructions.patience, or mend what so few
-    examples come of: {yields} of a type's proposals"""
+    expected. Raise instructions.patience, or mend what so few examples come of: {yields} of a type's proposals"""
 
 
 def foreseen(scenario: Scenario) -> Simulated:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from math import floor
 
 from sqlalchemy.orm import Session
 
@@ -59,7 +60,7 @@ def _call(answered: CallTotals, measured: Measures, latencies: Sequence[float]) 
         prompt_tokens=round(answered.prompt_tokens / answered.calls, 1),
         completion_tokens=round(answered.completion_tokens / answered.calls, 1),
         latency_s=latency(latencies, answered.latency_s / answered.calls),
-        faults=tuple(_faults(kind, measured)),
+        faults=tuple(faults_of(kind, measured)),
     )
 
 
@@ -70,15 +71,22 @@ def latency(latencies: Sequence[float], mean: float) -> Latency:
     return Latency(mean=round(mean, 4), quantiles=quantiles)
 
 
-def _faults(kind: CallKind, measured: Measures) -> Iterable[FaultFigures]:
+def faults_of(kind: CallKind, measured: Measures) -> Iterable[FaultFigures]:
+    """The faults of all calls that were tried; those that a server had no room for are not among the totals."""
+    overloaded = measured.overloads.get((kind.stage, kind.model), 0.0)
     of_kind = [each for each in measured.totals if each.kind == kind]
     calls = sum(each.calls for each in of_kind)
     for each in of_kind:
         if each.fault:
-            mean_s = round(each.latency_s / each.calls, 4)
-            yield FaultFigures(fault=Fault(each.fault), share=round(each.calls / calls, 5), latency_s=mean_s)
-    if share := measured.overloads.get((kind.stage, kind.model)):
-        yield FaultFigures(fault=Fault.OVERLOADED, share=round(share, 5))
+            share, mean_s = (1 - overloaded) * each.calls / calls, round(each.latency_s / each.calls, 4)
+            yield FaultFigures(fault=Fault(each.fault), share=_below(share), latency_s=mean_s)
+    if overloaded:
+        yield FaultFigures(fault=Fault.OVERLOADED, share=_below(overloaded))
+
+
+def _below(share: float) -> float:
+    """Rounded down, since shares that were rounded up may leave no call that is answered."""
+    return floor(1e5 * share) / 1e5
 
 
 def _yields(task_type: TaskType, measured: Measures) -> Yields:
@@ -113,13 +121,7 @@ def _models(specs: Mapping[str, ModelSpec], measured: Measures) -> Iterable[tupl
         count, seconds = sum(each.calls for each in calls), sum(each.latency_s for each in calls)
         if not count or not seconds:
             continue
-        in_flight = _in_flight(measured, fellows, seconds) / servers
-        yield (
-            name,
-            ModelFigures(
-                servers=servers, in_flight=round(in_flight, 2), calls_per_s=round(in_flight * count / seconds, 3)
-            ),
-        )
+        yield name, ModelFigures.measured(servers, _in_flight(measured, fellows, seconds), count, seconds)
 
 
 def _in_flight(measured: Measures, models: set[str], seconds: float) -> float:

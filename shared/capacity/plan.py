@@ -89,6 +89,7 @@ def plan(job: JobSpec, figures: Figures, options: Options) -> JobPlan:
     found = bottleneck(scenario, fixed_workers=fixed)
     serving = list(servers(job, figures, scenario, result, options.gpus))
     by_table = list(tables(job, figures, result))
+    calls = calls_of(planned, result)
     return JobPlan(
         job=job.name,
         targets=job.targets,
@@ -97,7 +98,7 @@ def plan(job: JobSpec, figures: Figures, options: Options) -> JobPlan:
         low_s=result.seconds / factor,
         high_s=result.seconds * factor,
         simulated=min(WHOLE, sum(job.targets.values())),
-        calls=calls_of(planned, result),
+        calls=calls,
         made=result.made,
         queues=list(queues(planned, scenario, result)),
         servers=serving,
@@ -107,7 +108,7 @@ def plan(job: JobSpec, figures: Figures, options: Options) -> JobPlan:
         database_bytes=sum(each.bytes for each in by_table),
         bottleneck=Relief(found.name, found.relief, found.leaves * result.seconds),
         deadline=_deadline(job, figures, planned, scenario, result, options) if options.deadline_s else None,
-        notes=[*planned.notes, *notes(job, figures, result, serving, calls_of(planned, result))],
+        notes=[*planned.notes, *notes(job, figures, result, serving, calls)],
     )
 
 

@@ -1,5 +1,6 @@
 """From a job and figures to a scenario that can be simulated."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from shared.method.simulation.scenario import BackOff, Call, Costs, FaultRate, K
 from shared.method.simulation.spread import Spread
 from shared.method.tasks import Stage, TaskType
 from shared.queue import names
+from shared.store.keys import pool_key
 
 # What each yield is of, and what it counts.
 LED_TO = {
@@ -162,10 +164,10 @@ def _refuse_hopeless(job: JobSpec, figures: Figures) -> None:
 
 def _pools(job: JobSpec, figures: Figures, models: set[str]) -> Iterator[Pool]:
     """Models that have the same servers share one window, as their runs' workers would."""
-    pools: dict[tuple[object, ...], list[str]] = {}
+    pools: dict[uuid.UUID, list[str]] = {}
     for name, spec in job.models.items():
         if name in models:
-            pools.setdefault((spec.model, *sorted(set(spec.urls))), []).append(name)
+            pools.setdefault(pool_key(spec.urls, spec.model), []).append(name)
     for members in pools.values():
         servers = len(set(job.models[members[0]].urls))
         known = [its.most_calls_per_s for name in members if (its := figures.models.get(name)) and its.most_calls_per_s]

@@ -1,6 +1,6 @@
 """What an export's files hold, as Croissant metadata: JSON-LD that dataset tools read (https://docs.mlcommons.org/croissant)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -168,7 +168,6 @@ def _field(
 def _turns(file: ExportedFile, id: str) -> dict[str, Any]:
     """The turns of a conversation, each with who speaks and what is said."""
     source = {"fileObject": {"@id": file.path}, "extract": {"column": "messages"}}
-    parts: Sequence[str] = ("role", "content")
     return {
         "@type": "cr:Field",
         "@id": id,
@@ -183,25 +182,16 @@ def _turns(file: ExportedFile, id: str) -> dict[str, Any]:
                 "dataType": TEXT,
                 "source": {**source, "transform": {"jsonPath": part}},
             }
-            for part in parts
+            for part in ("role", "content")
         ],
     }
 
 
 _TERMS = (
-    *(
-        "arrayShape",
-        "citeAs",
-        "column",
-        "equivalentProperty",
-        "extract",
-        "field",
-        "fileObject",
-        "fileProperty",
-        "fileSet",
-    ),
-    *("format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet"),
-    *("references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
+    *("arrayShape", "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty"),
+    *("fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path"),
+    *("recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField"),
+    "transform",
 )
 _CONTEXT = {
     "@language": "en",

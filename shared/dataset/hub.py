@@ -27,6 +27,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
 
 from shared.dataset.folder_files import FolderFile
 from shared.errors import UserError, WorldError
+from shared.shortening import shortened
 
 DATASET = "dataset"
 PATIENCE = httpx2.Timeout(300, connect=15)  # seconds; the library itself would wait for ever
@@ -140,7 +141,7 @@ def check_repository(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise RepositoryNameError(repository=name, fault=_line(str(error))) from error
+        raise RepositoryNameError(repository=name, fault=shortened(error, LONGEST)) from error
 
 
 def upload(hub: Hub, repository: str, what: Upload, *, public: bool, quiet: bool) -> Uploaded:
@@ -250,9 +251,4 @@ def _of_status(status: int, values: Mapping[str, str]) -> Exception:
 
 def _reason(error: BaseException, api: HfApi) -> str:
     said = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return _line(str(said).replace(str(api.token), "…")).rstrip(".")
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return shortened(str(said).replace(str(api.token), "…"), LONGEST).rstrip(".")

@@ -1,4 +1,4 @@
-"""Which licence a dataset has, by those of the models that it was made by."""
+"""Which licence a dataset has, by those of the models and files that it came from."""
 
 import re
 from collections.abc import Sequence

@@ -131,10 +131,7 @@ def _totals(stage: str, task_type: str, model: str, template: str, fault: str | 
 
 def _gated(session: Session, run_id: uuid.UUID) -> dict[TaskType, int]:
     """Answered proposals that passed the gate, by type; those that were given up passed it without an answer."""
-    counted = dict(
-        session.execute(select(RunTarget.task_type, RunTarget.gated).where(RunTarget.run_id == run_id)).all()
-    )
-    lost = dict(
+    lost = dict(  # looked at first: a run that goes on loses more, and counts them as gated in the same transaction
         session.execute(
             select(WorkItem.task_type, func.count())
             .where(
@@ -145,5 +142,8 @@ def _gated(session: Session, run_id: uuid.UUID) -> dict[TaskType, int]:
             )
             .group_by(WorkItem.task_type)
         ).all()
+    )
+    counted = dict(
+        session.execute(select(RunTarget.task_type, RunTarget.gated).where(RunTarget.run_id == run_id)).all()
     )
     return {TaskType(task_type): gated - lost.get(task_type, 0) for task_type, gated in counted.items()}

@@ -8,8 +8,10 @@ from queue import Full, Queue
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import UserError
+from shared.store.session import cause
 from shared.store.transitions import Transition, listen
 from shared.telemetry import openlineage_settings
 
@@ -67,8 +69,13 @@ class RunEvents:
                 send = send or self._connect()
                 send(transition)
             except Exception as error:  # a run is worth more than any news of it
-                told = " ".join(f"{type(error).__name__}: {error}".split())
-                log.warning("run event not sent", run_id=str(transition.run_id), state=transition.state, error=told)
+                run_id, state = str(transition.run_id), transition.state
+                log.warning("run event not sent", run_id=run_id, state=state, error=_in_a_line(error))
+
+
+def _in_a_line(error: Exception) -> str:
+    told = cause(error) if isinstance(error, SQLAlchemyError) else str(error)
+    return " ".join(f"{type(error).__name__}: {told}".split())
 
 
 def report_runs(engine: Engine, environ: Mapping[str, str]) -> RunEvents | None:

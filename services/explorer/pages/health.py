@@ -1,5 +1,7 @@
 """Whether the explorer lives, and whether it can answer; the files that its pages refer to."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, Response
@@ -29,5 +31,12 @@ def ready(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
+def _file(name: str) -> Callable[[], Response]:
+    def answer() -> Response:
+        return static_file(name)
+
+    return answer
+
+
 for name in STATIC:
-    shown_at(router, f"/{name}")(lambda name=name: static_file(name))
+    shown_at(router, f"/{name}")(_file(name))

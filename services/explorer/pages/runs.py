@@ -46,8 +46,10 @@ def _before(written: str | None) -> Began | None:
     try:
         began = datetime.fromisoformat(at)
     except ValueError:
+        began = None
+    if began is None or began.tzinfo is None:
         mend = "write a time with its zone, a slash and an id"
-        raise asking.BadQuestionError(value=written[:60], name="before", mend=mend) from None
+        raise asking.BadQuestionError(value=written[:60], name="before", mend=mend)
     return began, asking.key(id, "before")
 
 

@@ -147,7 +147,7 @@ def test_a_run_that_measured_nothing_is_refused(command: CommandLine, begun: str
         (("--from", "no-such-run"), "There is no run 'no-such-run'"),
         (("--figures", "none.yaml"), "none.yaml holds no figures to plan with"),
         (("--probe", 1, "--deadline", "soon"), "--deadline soon: write a length of time above 0"),
-        (("--probe", 1, "--gpus", "base"), "--gpus base: '' is no number of GPUs"),
+        (("--probe", 1, "--gpus", "base"), "--gpus base: '' is no whole number from 1 to 1,024"),
         (("--probe", 1, "--gpus", "gpt=2"), "the job has no model 'gpt'; models: base, chat"),
     ],
 )

@@ -99,6 +99,7 @@ def test_a_run_is_paused_and_goes_on(command: CommandLine, begun: str) -> None:
 def test_a_running_run_is_not_resumed_and_its_job_stays(command: CommandLine, begun: str) -> None:
     message = command.refused(2, "resume", "small-1", "--set", "budget.tokens=7")
     assert "Run 'small-1' is running; only a run that is paused, spent or failed can go on" in message
+    assert "pause it first: ensemble-instruct pause small-1" in message
     assert json.loads(command("status", "small-1", "--json").out)["budget"]["tokens"] is None
 
 

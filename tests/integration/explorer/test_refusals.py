@@ -57,6 +57,7 @@ def pages_of(url: str) -> Iterator[Site]:
         ("/runs/small-1/rejections?kind=poem&reason=x", 400, "'poem' is no kind"),
         ("/runs/small-1/rejections?kind=verdict&reason=x&after=y", 400, "'y' is no after"),
         ("/?before=yesterday", 400, "'yesterday' is no before"),
+        (f"/?before=2026-01-01T12:00:00/{NOBODY}", 400, "is no before: write a time with its zone"),
         ("/examples/12", 400, "'12' is no id"),
         (f"/examples/{NOBODY}", 404, f"There is no example {NOBODY}"),
         (f"/records/poem/{NOBODY}", 404, "There are no records of kind 'poem'"),
@@ -168,8 +169,15 @@ def test_a_login_that_may_not_read_is_told_which_may(shown: Shown, postgres: Pos
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def test_style_has_an_address_that_changes_with_it(site: Site) -> None:
-    (link,) = [each["href"] for each in site.get("/").all("link") if each["rel"] == "stylesheet"]
-    assert re.fullmatch(r"/explorer\.css\?[0-9a-f]{12}", link)
-    assert "immutable" in site.get(link).headers["cache-control"]
+def test_style_and_picture_have_addresses_that_change_with_them(site: Site) -> None:
+    links = [each["href"] for each in site.get("/").all("link")]
+    assert [re.sub(r"\?[0-9a-f]{12}$", "?", link) for link in links] == ["/explorer.svg?", "/explorer.css?"]
+    for link in links:
+        assert "immutable" in site.get(link).headers["cache-control"]
     assert site.get("/").headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("query", ["name=x", "name=explorer.svg"])
+def test_style_is_style_whatever_else_is_asked(site: Site, query: str) -> None:
+    page = site.get(f"/explorer.css?{query}")
+    assert (page.status, page.headers["content-type"]) == (200, "text/css; charset=utf-8")

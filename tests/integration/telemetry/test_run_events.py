@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 import yaml
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from shared.lm.fake import FakeServer
@@ -215,6 +215,19 @@ def test_a_server_that_is_not_there(
     assert state is RunState.COMPLETED
     assert len([line for line in lines if line["event"] == "run event not sent"]) == 2
     assert "urllib3" not in capfd.readouterr().err
+
+
+def test_what_postgres_refuses_is_told_without_the_statement(engine: Engine, sessions: Sessions) -> None:
+    def send(_: Transition) -> None:
+        with sessions() as session:
+            session.execute(text("SELECT prompt FROM nowhere"))
+
+    events = RunEvents(engine, lambda: send)
+    with structlog.testing.capture_logs() as lines:
+        with sessions.begin() as session:
+            begin_run(session, new_run("one"))
+        events.close()
+    assert [line["error"] for line in lines] == ['ProgrammingError: relation "nowhere" does not exist']
 
 
 def test_nobody_waits_for_what_does_not_go(engine: Engine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from shared.lm.fake_responder import respond as plausible
 from shared.queue import names
 from shared.queue.app import make_app
 from shared.store.sweeping import due_queues
-from shared.store.tables.runs import Run, RunState
+from shared.store.tables.runs import Run, RunState, RunTarget
 from shared.store.tables.work import WorkItem, WorkState
 from workers import instance_generator, instruction_generator, output_generator
 from workers.consensus_judge import judge_all
@@ -143,6 +143,12 @@ def one_round(runtime: Runtime, run_id: uuid.UUID, *, without: str = "") -> None
     with runtime.sessions() as session:
         due = [each.queue for each in due_queues(session) if each.run_id == run_id and each.queue != without]
     in_threads([partial(work_on, runtime, run_id, queue) for queue in due])
+
+
+def want_more(runtime: Runtime, run_id: uuid.UUID, target: int) -> None:
+    """Raise a run's targets, so that what was proposed so far is not enough to end it, however quick a round is."""
+    with runtime.sessions.begin() as session:
+        session.execute(update(RunTarget).where(RunTarget.run_id == run_id).values(target=target))
 
 
 def drive(runtime: Runtime, run_id: uuid.UUID) -> Run:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Thread
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text
 
 from shared.lm.fake import FakeFault, FakeServer
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest
@@ -32,6 +32,7 @@ from tests.integration.workers.driving import (
     run_of,
     small_job,
     stream,
+    want_more,
     work_in,
 )
 from workers.reconciler import reconcile
@@ -72,7 +73,9 @@ def _until_dead(runtime: Runtime, run_id: uuid.UUID, count: int) -> list[DeadWor
 
 
 def _put_back(runtime: Runtime, run_id: uuid.UUID, *ids: uuid.UUID) -> PutBack:
+    """With no more rights than the login of a person's commands has."""
     with runtime.sessions.begin() as session:
+        session.execute(text("SET LOCAL ROLE ensemble_operator"))
         return put_back(session, run_id, ids or None)
 
 
@@ -140,8 +143,7 @@ def test_an_output_put_back_after_its_verdict_leaves_the_verdict_as_it_is(runtim
     (lost,) = _until_dead(runtime, run_id, 1)
     (instance,) = rows(runtime, select(WorkItem.instance_id).where(WorkItem.id == lost.id))
     verdict = select(Verdict.id, Verdict.candidate_ids).where(Verdict.instance_id == instance)
-    with runtime.sessions.begin() as session:  # far from its end, so that the run does not end with that verdict
-        session.execute(update(RunTarget).where(RunTarget.run_id == run_id).values(target=100))
+    want_more(runtime, run_id, 100)
     while not (before := rows(runtime, verdict)):
         one_round(runtime, run_id, without=names.INSTRUCTIONS)
 

@@ -9,6 +9,7 @@ from services.admin.planning import plan_job
 from shared.job import JobSpec
 from shared.job_changes import KnownModelError, OtherModelError, with_voice
 from shared.lm.fake import FakeServer
+from shared.queue import names
 from shared.queue.late_voices import add_voice
 from shared.store.dead import PutBack, put_back
 from shared.store.judgements import judgements
@@ -17,7 +18,7 @@ from shared.store.tables.records import Candidate, Example, Instance, Judgement,
 from shared.store.tables.runs import Model, Run, RunState
 from shared.store.tables.work import WorkState
 from shared.store.work import Failure, claim, fail, give_back
-from tests.integration.workers.driving import begin, drive, one_round, rows, run_of, small_job, work_in
+from tests.integration.workers.driving import begin, drive, one_round, rows, run_of, small_job, want_more, work_in
 from workers.runtime import Runtime
 
 VOICE = {"model": "late"}
@@ -79,8 +80,10 @@ def test_a_completed_run_is_answered_whole_and_judged_anew(runtime: Runtime, lm:
 
 def test_a_paused_run_goes_on_with_the_voice(runtime: Runtime, lm: FakeServer) -> None:
     run_id = begin(runtime, small_job(lm.url, targets={"output_only": 30}))
+    one_round(runtime, run_id)
+    want_more(runtime, run_id, 60)
     while not _verdicts(runtime, run_id, 0):
-        one_round(runtime, run_id)
+        one_round(runtime, run_id, without=names.INSTRUCTIONS)
     with runtime.sessions.begin() as session:
         assert pause_run(session, run_id, "a test")
     _add(runtime, run_id, lm)

@@ -9,8 +9,15 @@ import yaml
 
 from shared.capacity.crowd import Interval, crowd
 from shared.capacity.duration import BadDeadlineError, duration, read_deadline
-from shared.capacity.figures import BYTES_PER_ROW, Figures
-from shared.capacity.figures_file import FiguresExistError, FiguresRefusedError, read_figures, write_figures
+from shared.capacity.figures import BYTES_PER_ROW, Figures, ModelFigures
+from shared.capacity.figures_file import (
+    FiguresExistError,
+    FiguresRefusedError,
+    NoFolderError,
+    read_figures,
+    refuse_unwritable,
+    write_figures,
+)
 from shared.method.tasks import Stage, TaskType
 from tests.unit.capacity.planned import figures
 
@@ -39,6 +46,16 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(FiguresExistError):
         write_figures(path, figures())
     assert path.read_text() == "mine"
+
+
+def test_where_no_file_can_be_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for missing in ("none", "taken"):
+        with pytest.raises(NoFolderError, match=f"there is no folder .*{missing}; make it"):
+            refuse_unwritable(tmp_path / missing / "figures.yaml")
+    with pytest.raises(FiguresExistError):
+        refuse_unwritable(tmp_path / "taken")
+    refuse_unwritable(tmp_path / "figures.yaml")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +113,14 @@ def test_a_call_finds_the_figures_of_its_own_prompt_and_type_before_others() -> 
     assert found("lm", "unheard-of") == 1
     assert found("another", "mine") is None
     assert known.call(Stage.INSTANCE, TaskType.OUTPUT_ONLY, "lm", "mine") is None
+
+
+def test_servers_that_had_next_to_nothing_to_do_have_figures() -> None:
+    assert ModelFigures.measured(servers=2, in_flight=15.0, calls=100, seconds=200.0) == ModelFigures(
+        servers=2, in_flight=7.5, calls_per_s=3.75
+    )
+    idle = ModelFigures.measured(servers=8, in_flight=0.01, calls=30_000, seconds=9_000_000.0)
+    assert (idle.in_flight, idle.calls_per_s) == (0.00125, 4.167e-06)
 
 
 def test_what_a_row_takes_is_the_documented_unless_measured() -> None:
