@@ -122,7 +122,7 @@ class Runtime:
         """Connect to Postgres; call it after the fork, if there is one."""
         gc.freeze()  # what is loaded by now stays; looking through it again and again costs a tenth of the CPU
         gc.set_threshold(GARBAGE_AFTER)
-        engine = make_engine(database_url, pool_size=CONNECTIONS)
+        engine = make_engine(database_url, pool_size=CONNECTIONS, looks_up=True)
         worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
         run_events = report_runs(engine, os.environ)
         return cls(engine, make_sessions(engine), Hinting(app), worker, lease_slack_s, run_events=run_events)
@@ -130,7 +130,7 @@ class Runtime:
     def context(self, run_id: uuid.UUID) -> RunContext | None:
         """What there is to know of a run, read once for each revision of its job; `None` if there is no such run."""
         known = self._contexts.get(run_id)
-        with self.sessions() as session:
+        with self.sessions.begin() as session:
             if known and known.revision == revision_of(session, run_id):
                 return known
             context = load_run(session, run_id)

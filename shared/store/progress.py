@@ -15,9 +15,9 @@ from shared.store.budgets import Spending, spending
 from shared.store.endpoints import EndpointView, endpoint_views
 from shared.store.judgements import count_retracted
 from shared.store.keys import judgement_key
-from shared.store.runs import targets_of
+from shared.store.runs import Target, targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
-from shared.store.tables.runs import Model, Run, RunTarget
+from shared.store.tables.runs import Model, Run
 from shared.store.tables.work import WorkItem, WorkState
 
 
@@ -134,7 +134,7 @@ def oldest_open_s(session: Session, run_id: uuid.UUID) -> float | None:
     return None if found is None else float(found)
 
 
-def _type(target: RunTarget, stages: dict[Stage, StageCounts]) -> TypeProgress:
+def _type(target: Target, stages: dict[Stage, StageCounts]) -> TypeProgress:
     return TypeProgress(
         target=target.target,
         examples=target.examples,

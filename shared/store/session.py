@@ -39,8 +39,11 @@ class DatabaseNotMigratedError(WorldError):
     db upgrade`."""
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+def make_engine(url: str, *, pool_size: int = 5, looks_up: bool = False) -> Engine:
     """A pool of at most `2 * pool_size` connections. Make it after a fork, never before.
+
+    Whoever `looks_up` rows by their keys all the time has Postgres use the indexes, even while the tables are small:
+    a plan is kept, and was made for the first rows of a new database.
 
     Raises `DatabaseAddressError`.
     """
@@ -55,6 +58,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        pool_use_lifo=True,  # few of them are used then, and know the statements
         hide_parameters=True,  # prompts, in the messages of errors
         connect_args={
             "connect_timeout": 10,
@@ -62,7 +66,8 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
             **KEEPALIVES,
             "tcp_user_timeout": 1000 * LONGEST_SILENCE_S,
             "options": f"{_KEPT_ALIVE} -c lock_timeout={LOCK_TIMEOUT_MS} "
-            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}",
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+            f"{' -c enable_seqscan=off' if looks_up else ''}",
         },
     )
 

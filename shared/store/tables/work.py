@@ -22,6 +22,7 @@ class WorkState(StrEnum):
     DROPPED = "dropped"
 
 
+TRIED = "failures + timeouts + overloads + crashes + earlier_tries"  # how often it was tried in vain
 SUSPECT = "crashes >= 2"  # it may be what makes its workers vanish
 
 
