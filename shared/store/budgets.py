@@ -13,7 +13,7 @@ from shared.job import Budget
 from shared.store.driver import driver_sql
 from shared.store.locks import lock
 from shared.store.tables.runs import Run, RunSpending, RunState
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,7 @@ def affordable(session: Session, run_id: uuid.UUID, budget: Budget, calls: int) 
     if spent(session, run_id, budget):
         return 0
     under_way = session.scalar(
-        select(func.count()).where(
-            WorkItem.run_id == run_id, WorkItem.model.is_not(None), WorkItem.state == WorkState.LEASED
-        )
+        select(func.count()).where(WorkItem.run_id == run_id, WorkItem.model.is_not(None), in_state(WorkState.LEASED))
     )
     left = budget.generations - spending(session, run_id).generations - (under_way or 0)
     return max(0, min(calls, left))

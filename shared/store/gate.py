@@ -13,7 +13,7 @@ from shared.store.driver import driver_sql
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Example, Instruction, RecordState
 from shared.store.tables.runs import Run, RunTarget
-from shared.store.tables.work import TRIED, WorkItem, WorkState
+from shared.store.tables.work import TRIED, WorkItem, WorkState, in_state
 
 OPEN = (WorkState.READY, WorkState.LEASED)
 PAGE = 10_000  # rows
@@ -222,7 +222,7 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
                     WorkItem.run_id == run_id,
                     WorkItem.task_type == task_type,
                     WorkItem.stage != Stage.INSTRUCTION,
-                    WorkItem.state.in_(OPEN),
+                    in_state(*OPEN),
                     ~WorkItem.late,
                     WorkItem.position < position,
                 )
@@ -233,15 +233,13 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
 
 def under_way(session: Session, run_id: uuid.UUID) -> bool:
     """Whether anything of a run is being worked on, or could be without a further LM call."""
-    at_work = (WorkItem.state == WorkState.LEASED) | (
-        (WorkItem.state == WorkState.READY) & (WorkItem.stage == Stage.CONSENSUS)
-    )
+    at_work = in_state(WorkState.LEASED) | (in_state(WorkState.READY) & (WorkItem.stage == Stage.CONSENSUS))
     return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, at_work))))
 
 
 def awaits_late_outputs(session: Session, run_id: uuid.UUID) -> bool:
     """Whether late outputs of a run are still to come."""
-    awaited = (WorkItem.run_id == run_id, WorkItem.late, WorkItem.state.in_(OPEN))
+    awaited = (WorkItem.run_id == run_id, WorkItem.late, in_state(*OPEN))
     return bool(session.scalar(select(exists().where(*awaited))))
 
 
@@ -252,7 +250,7 @@ def has_late_work(session: Session, run_id: uuid.UUID) -> bool:
 
 def is_open(session: Session, run_id: uuid.UUID, stage: Stage, model: str) -> bool:
     """Whether work of a stage waits for a model."""
-    waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, WorkItem.state.in_(OPEN))
+    waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, in_state(*OPEN))
     return bool(session.scalar(select(exists().where(*waits))))
 
 

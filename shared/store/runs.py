@@ -24,7 +24,7 @@ from shared.store.tables.records import Instance, Instruction, Verdict
 from shared.store.tables.runs import GOING_ON, Model, Run, RunPrompt, RunSeed, RunState, RunTarget
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 from shared.store.transitions import Transition, announce
 
 
@@ -206,7 +206,7 @@ def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -
             WorkItem.run_id == run_id,
             WorkItem.task_type == task_type,
             WorkItem.stage == Stage.INSTRUCTION,
-            WorkItem.state == WorkState.FAILED,
+            in_state(WorkState.FAILED),
         ),
     ):
         reason = statement.selected_columns[0]

@@ -20,7 +20,7 @@ from shared.store.driver import driver_sql
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import SUSPECT, TRIED, WorkItem, WorkState
+from shared.store.tables.work import SUSPECT, TRIED, WorkItem, WorkState, in_state
 
 _RUNNING = Run.state == RunState.RUNNING
 
@@ -212,7 +212,7 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
     running = select(Run.id).where(Run.id == run_id, _RUNNING).exists()
     return (
         WorkItem.run_id == run_id,
-        WorkItem.state == WorkState.READY,
+        in_state(WorkState.READY),
         WorkItem.ready_at <= func.now(),
         running,
     )
@@ -268,7 +268,7 @@ def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
     return (
         WorkItem.id == any_of(claim.id for claim in claims),
         WorkItem.lease_token == any_of({claim.token for claim in claims}),
-        WorkItem.state == WorkState.LEASED,
+        in_state(WorkState.LEASED),
     )
 
 
