@@ -85,7 +85,7 @@ def accepted_since(
         yield from (AcceptedInstruction(*row) for row in rows)
         if len(rows) < PAGE:
             return
-        order = rows[-1].accepted_order + 1
+        order = rows[-1][1] + 1
 
 
 _ACCEPTED_SINCE = """

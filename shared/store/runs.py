@@ -179,7 +179,7 @@ def running_ids(session: Session) -> Sequence[uuid.UUID]:
 
 def is_running(session: Session, run_id: uuid.UUID) -> bool:
     """Whether a run is worked on."""
-    return bool(driver_sql(session, "SELECT FROM runs WHERE id = %(id)s AND state = 'running'", id=run_id))
+    return bool(driver_sql(session, "SELECT 1 FROM runs WHERE id = %(id)s AND state = 'running'", id=run_id))
 
 
 def is_going_on(session: Session, run_id: uuid.UUID) -> bool:
