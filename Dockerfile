@@ -1,6 +1,6 @@
 # One file, three images:
 #   docker build --target worker   -t ensemble-instruct-worker .     Celery workers and the reconciler
-#   docker build --target services -t ensemble-instruct-services .   the command line, migrations, Flower
+#   docker build --target services -t ensemble-instruct-services .   the command line, migrations, the explorer, Flower
 #   docker build --target models   -t ensemble-instruct-models .     two small LMs on a CPU, for a trial without GPUs
 # Everything is installed from the hashed lock files; the final stages have no compiler, no pip, no shell history.
 

@@ -58,7 +58,7 @@ monitoring: setup  ## make k8s/components/monitoring of its rules and dashboards
 lock:  ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK) -o locks/all.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage $(PART) -o locks/worker.txt
-	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage --extra flower --extra dataset $(PART) -o locks/services.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --extra openlineage --extra flower --extra dataset --extra explorer $(PART) -o locks/services.txt
 	$(BIN)/uv pip compile pyproject.toml --extra local $(PART) -o locks/models.txt
 	echo 'setuptools>=80' | $(BIN)/uv pip compile - $(PART) -o locks/build.txt
 

@@ -9,6 +9,8 @@ RETURN md5(kind || n)::uuid;
 CREATE TEMP TABLE made AS
 SELECT r.id AS run_id, j.id AS judgement_id, (SELECT id FROM models LIMIT 1) AS model_id,
   (SELECT id FROM prompt_templates LIMIT 1) AS template_id,
+  (SELECT array_agg(id) FROM (SELECT id FROM seed_tasks ORDER BY id LIMIT 8) shown) AS seed_task_ids,
+  ARRAY['instance', 'qwen'] AS voices,
   repeat('Read it with care, and say in a few sentences what follows from it and why. ', 2) AS words
 FROM runs r JOIN judgements j ON j.run_id = r.id;
 
@@ -18,7 +20,8 @@ INSERT INTO generations (
 )
 SELECT
   pg_temp.rid('call', n), run_id, pg_temp.rid('work', n), 0, 'instruction', 'input_output', model_id, 'http://lm',
-  template_id, '{}', CASE WHEN n < 2 THEN '{}' ELSE ARRAY[pg_temp.rid('instruction', n / 2)] END, '', '{}', '', 1, 'w'
+  template_id, seed_task_ids, CASE WHEN n < 2 THEN '{}' ELSE ARRAY[pg_temp.rid('instruction', n / 2)] END, '', '{}', '',
+  1, 'w'
 FROM made, generate_series(1, %(examples)s) n;
 
 INSERT INTO instructions (id, run_id, task_type, position, generation_id, text, state, accepted_order)
@@ -35,7 +38,7 @@ FROM made, generate_series(1, %(examples)s) n;
 
 INSERT INTO candidates (id, run_id, instance_id, number, voice, generation_id, output, state)
 SELECT
-  pg_temp.rid('candidate ' || v, n), run_id, pg_temp.rid('instance', n), v, 'voice ' || v, pg_temp.rid('call', n),
+  pg_temp.rid('candidate ' || v, n), run_id, pg_temp.rid('instance', n), v, voices[v + 1], pg_temp.rid('call', n),
   words || v, 'accepted'
 FROM made, generate_series(1, %(examples)s) n, generate_series(0, 1) v;
 

@@ -19,16 +19,18 @@ from shared.store.runs import begin_run
 from shared.store.session import make_engine, make_sessions
 
 ROWS = Path(__file__).with_name("export_rows.sql")
+ALONE = ["--no-card", "--no-provenance"]
 SCENARIOS: dict[str, list[str]] = {
-    "jsonl": ["--format", "jsonl"],
-    "hf": ["--format", "hf"],
+    "jsonl": ["--format", "jsonl", *ALONE],
+    "jsonl, with a card and provenance.parquet": ["--format", "jsonl"],
+    "hf": ["--format", "hf", *ALONE],
     "all formats, shuffled, in two splits": [
         *("--format", "jsonl", "--format", "alpaca", "--format", "messages", "--format", "parquet", "--format", "hf"),
-        *("--shuffle", "1", "--split", "train=0.95,test=0.05"),
+        *("--shuffle", "1", "--split", "train=0.95,test=0.05", *ALONE),
     ],
     "jsonl, every filter": [
         *("--where", "length(output) > 10", "--licence", "mit", "--min-agreement", "0.1", "--limit", "800000"),
-        *("--decontaminate", "evaluation.txt"),
+        *("--decontaminate", "evaluation.txt", *ALONE),
     ],
 }
 
@@ -76,11 +78,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", help="scenarios whose name begins so")
     given = parser.parse_args()
     measured = {}
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder) / "postgres", fast=True) as server:
         fill(server.url, given.examples)
         for name, options in SCENARIOS.items():
+            if given.only and not name.startswith(given.only):
+                continue
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 evaluation_set(Path(work) / "evaluation.txt")
                 measured[name] = measure(server.url, Path(work), options)

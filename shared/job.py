@@ -331,6 +331,19 @@ def differs_for_good(job: JobSpec, other: JobSpec) -> bool:
     return job.model_dump(exclude=_CHANGEABLE) != other.model_dump(exclude=_CHANGEABLE)
 
 
+def shareable(job: JobSpec) -> dict[str, Any]:
+    """A job as anybody may read it: without whose it is, what it may cost and where its servers are, and with files by
+    their names alone. Of a run that was imported, it says nothing of what only LMs would have had to know."""
+    values = job.model_dump(mode="json", exclude=_CHANGEABLE, exclude_unset=True, exclude_none=True)
+    if job.imported:
+        limits = {"limits"} if job.imported.filtered else set()
+        for stage, known in (("instructions", {"novelty_threshold", "novelty_scope"} | limits), ("instances", limits)):
+            values[stage] = {name: each for name, each in values[stage].items() if name in known}
+        values = {name: each for name, each in values.items() if each != {}}
+    files = {name: path.name for name in ("seeds", "prompts") if (path := getattr(job, name))}
+    return {**values, **files}
+
+
 def fingerprint(job: JobSpec, seed_digest: str, prompt_digests: Mapping[str, str]) -> str:
     """Sixteen hex digits over all that decides a run's rows: the job, its seeds, its templates.
 

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
         None, validation_alias="HEALTH_ADDRESS"
     )
 
+    hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")  # of the hub that datasets are pushed to
+    hf_endpoint: str | None = Field(None, validation_alias="HF_ENDPOINT")
+
     def database(self) -> str:
         """The address of Postgres. Raises `MissingSettingError`."""
         return _required("DATABASE_URL", self.database_url, "postgresql://user:password@host:5432/name")

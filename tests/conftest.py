@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from services.local.postgres import Postgres
@@ -13,6 +14,9 @@ from shared.store.migrate import upgrade
 from shared.store.session import Sessions, make_engine, make_sessions
 
 TEMPLATE = "migrated"
+
+settings.register_profile("shared machine", deadline=None)  # how long a case takes says nothing there
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.job import ModelKind
 from shared.lm import parameters
-from shared.lm.errors import Fault, LMError
+from shared.lm.errors import LMError
 from shared.lm.protocol import Answer, Call, Description
 from shared.method.decoding import Decoding, DecodingOverrides
 from shared.method.prompts import PromptTemplate, render
@@ -19,9 +19,6 @@ from shared.store.keys import key
 from shared.store.loading import RunContext
 from shared.store.runs import template_key
 from shared.store.work import Claim
-
-# A server that is full, away, or somebody else's has taken no call, so there is no generation to keep.
-NOT_TAKEN = frozenset({Fault.OVERLOADED, Fault.UNREACHABLE, Fault.MISCONFIGURED})
 
 
 @dataclass(frozen=True, slots=True)

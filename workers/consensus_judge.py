@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.method.consensus import judge
+from shared.method.pace import VERDICTS
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store import gate, records, work
@@ -29,7 +30,6 @@ from workers.runtime import Runtime
 from workers.stages import CRASHED, VANISHED, has_crashed
 from workers.tracing import tell_verdicts
 
-PAGE = 128
 LEASE_S = 60
 PATIENCE_S = 1.0  # between tries while the database is away
 
@@ -48,7 +48,7 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
                 session,
                 context.run_id,
                 names.CONSENSUS,
-                count=PAGE,
+                count=VERDICTS,
                 lease_s=LEASE_S + runtime.lease_slack_s,
                 worker=runtime.worker,
                 revision=context.revision,

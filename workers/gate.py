@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from shared.method.filters import Rejection, instruction_rejection
 from shared.method.novelty import NoveltyIndex, Ranking
+from shared.method.pace import MOST_PROPOSALS
 from shared.method.parsing import parse_instructions
 from shared.method.planning import barren, drained
 from shared.method.tasks import TaskType
@@ -35,8 +36,6 @@ from workers.measuring import GatePassage
 from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime
 from workers.tracing import tell_gate
-
-MOST_PROPOSALS = 256
 
 
 def advance(runtime: Runtime, context: RunContext) -> None:

@@ -3,17 +3,8 @@
 import random
 
 from shared.job import RetryPolicy
-from shared.lm.errors import Fault, LMError, Overloaded
+from shared.lm.errors import COUNTERS, LMError, Overloaded
 from shared.store.work import Claim, Postponement
-
-COUNTERS = {
-    Fault.OVERLOADED: "overloads",
-    Fault.UNREACHABLE: "overloads",
-    Fault.MISCONFIGURED: "overloads",
-    Fault.TIMED_OUT: "timeouts",
-    Fault.BROKEN_ANSWER: "failures",
-    Fault.REFUSED_INPUT: "failures",
-}
 
 
 def postponement(policy: RetryPolicy, claim: Claim, error: LMError, chance: random.Random) -> Postponement | None:

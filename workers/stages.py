@@ -10,7 +10,7 @@ from typing import TypeAlias
 import structlog
 from sqlalchemy.orm import Session
 
-from shared.lm.errors import Fault
+from shared.lm.errors import COUNTERS, NOT_TAKEN, Fault
 from shared.lm.protocol import Answer
 from shared.method.tasks import Stage
 from shared.store import records, work
@@ -20,10 +20,10 @@ from shared.store.loading import RunContext
 from shared.store.tables.records import Generation
 from shared.store.work import Claim, Failure, Postponement
 from shared.telemetry.metrics import Operation
-from workers.calls import NOT_TAKEN, Outcome, PreparedCall, generation, server
+from workers.calls import Outcome, PreparedCall, generation, server
 from workers.gate import advance
 from workers.measuring import Timed, count_calls
-from workers.retrying import COUNTERS, postponement
+from workers.retrying import postponement
 from workers.runtime import Runtime
 from workers.tracing import tell_calls, tell_given_up
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 import structlog
 
 from shared.lm.protocol import Answer, LanguageModel
+from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
 from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
@@ -37,11 +38,6 @@ from workers.windows import CallWindow
 T = TypeVar("T")
 log = structlog.get_logger()
 
-BATCH = 128  # answers written at once, at most
-UNWRITTEN = 2 * BATCH  # answers that a crash may cost: a batch being written, and one that waits for it
-FLUSH_S = 0.5  # how long an answer waits for others before it is written, at most
-AHEAD_S = 0.5  # for how long the work claimed ahead should last
-MOST_AHEAD = 256  # pieces of work, however quick the model
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_HUNGRILY_S = 0.1  # and how often while it has room for calls
 LOOK_AGAIN_S = 0.02  # how soon it looks again at most
@@ -202,16 +198,13 @@ class Stream:
         return idle_s >= WAIT_FOR_ROOM_S or not await self._patiently(self._is_due, self.queue)
 
     def _ahead(self) -> int:
-        """How many calls will be sent before more work can have been claimed and rendered, with time to spare."""
-        return max(1, min(MOST_AHEAD, int(self.window.calls_per_s * AHEAD_S)))
+        return calls_ahead(self.window.calls_per_s)
 
     def _appetite(self) -> int:
         """How much work to claim now."""
         if not self.window.slots:
             return 0
-        ahead, waiting = 0 if self.lm.away else self._ahead(), len(self._ready)
-        wanted = max(0, min(MOST_AHEAD, self.window.free + ahead - waiting))
-        return wanted if waiting < self.window.free or waiting <= ahead // 2 else 0
+        return appetite(self.window.free, 0 if self.lm.away else self._ahead(), len(self._ready))
 
     async def _refill(self, wanted: int) -> int:
         now = time.monotonic()

@@ -16,6 +16,7 @@ import structlog
 
 from shared.lm.health import EndpointHealth
 from shared.lm.protocol import LanguageModel
+from shared.method.pace import RENEW_S
 from shared.method.tasks import LM_STAGES, Stage
 from shared.store import endpoints, shares, work
 from shared.store.loading import revision_of
@@ -30,7 +31,6 @@ from workers.measuring import Timed
 T = TypeVar("T")
 log = structlog.get_logger()
 
-RENEW_S = 0.25  # how often a share is renewed while others want some of the window
 RENEW_ALONE_S = 1.0  # and how often while nobody does
 ABANDONED = (RunState.CANCELLED, RunState.FAILED)  # nobody waits for the calls of such a run
 SAFETY_S = 3.0  # how long before its share expires a worker stops sending calls on it

@@ -9,6 +9,7 @@ from rich.text import Text
 from services.admin.console import printable, table
 from shared.dataset.changes import Change, Changes, Outcome, Sample
 from shared.method.tasks import TaskType
+from shared.shortening import shortened
 
 CHANGES = {
     Change.SAME_OUTPUT: "kept both times, the same output",
@@ -80,5 +81,4 @@ def _outcome(outcome: Outcome) -> str:
 
 
 def _short(text: str) -> str:
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
+    return printable(shortened(text, SHORT))

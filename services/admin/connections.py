@@ -24,14 +24,14 @@ class NoBrokerError(UserError):
 
 
 @contextmanager
-def open_engine() -> Iterator[Engine]:
-    """The database of DATABASE_URL; without one, the embedded Postgres, started for the command if need be."""
+def database_address() -> Iterator[str]:
+    """DATABASE_URL; without it, the embedded Postgres's, started for the command if need be."""
     url = settings().database_url
     if url and url.get_secret_value():
-        yield from _engine(url.get_secret_value())
+        yield url.get_secret_value()
     else:
         with temporary_postgres() as local_url:
-            yield from _engine(local_url)
+            yield local_url
 
 
 def database_at_hand() -> bool:
@@ -40,15 +40,18 @@ def database_at_hand() -> bool:
     return bool(url and url.get_secret_value()) or running() is not None
 
 
-def _engine(url: str) -> Iterator[Engine]:
-    engine = make_engine(url)
-    run_events = report_runs(engine, os.environ)
-    try:
-        yield engine
-    finally:
-        if run_events:
-            run_events.close()
-        engine.dispose()
+@contextmanager
+def open_engine() -> Iterator[Engine]:
+    """The database at that address."""
+    with database_address() as url:
+        engine = make_engine(url)
+        run_events = report_runs(engine, os.environ)
+        try:
+            yield engine
+        finally:
+            if run_events:
+                run_events.close()
+            engine.dispose()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from services.admin.console import out, print_json, printable, say, table
 from services.admin.jobs import AsJson
 from services.admin.runs import RunName
 from shared.errors import UserError
+from shared.shortening import shortened
 from shared.store.dead import DeadWork, dead_work, put_back
 from shared.store.runs import find_run
 from shared.store.states import hold_run
@@ -53,14 +54,9 @@ def dead(run: RunName, as_json: AsJson = False) -> None:
 
 
 def _cells(item: DeadWork) -> tuple[str, ...]:
-    told = (item.detail or "", item.instruction or "")
+    told = (shortened(each or "", LONGEST) for each in (item.detail, item.instruction))
     who = item.voice or item.model or ""
-    return (str(item.id), item.stage, item.task_type, who, str(item.tries), item.fault or "", *map(_shortened, told))
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return (str(item.id), item.stage, item.task_type, who, str(item.tries), item.fault or "", *told)
 
 
 def retry_dead(

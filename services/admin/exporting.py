@@ -1,6 +1,6 @@
 """The command that writes datasets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from shared.dataset.conditions import read_condition
 from shared.dataset.evaluation_sets import read_evaluation_sets
 from shared.dataset.export import Exported, export, export_again
 from shared.dataset.export_record import Column, ExportFormat, ExportOptions, ExportRecord, find_record_of
+from shared.dataset.parquet_format import PyarrowMissingError, require_pyarrow
 from shared.dataset.splits import read_splits
 from shared.errors import UserError
 from shared.store.exports import ExportedRun
@@ -107,6 +108,20 @@ def export_runs(
     alpaca_prompt: Annotated[
         bool, typer.Option("--alpaca-prompt", help="with alpaca: also `text`, the whole in Alpaca's prompt")
     ] = False,
+    card: Annotated[
+        bool | None,
+        typer.Option("--card/--no-card", help="a dataset card with pictures, and Croissant metadata; by default"),
+    ] = None,
+    provenance: Annotated[
+        bool | None,
+        typer.Option(
+            "--provenance/--no-provenance",
+            help="provenance.parquet, where each example came from; by default if pyarrow is installed",
+        ),
+    ] = None,
+    prov: Annotated[
+        bool, typer.Option("--prov", help="provenance.prov.json, where they all came from in the W3C's words")
+    ] = False,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", metavar="EXPORT", help="make an earlier export again, by its id or the beginning"),
@@ -128,9 +143,14 @@ def export_runs(
         split=_split(split),
         limit=limit,
         shuffle=shuffle,
+        prov=prov,
     )
     if as_of is not None:
-        _refuse_beside(runs, given, judgement=judgement, where=where, decontaminate=decontaminate)
+        flags = {_flag("card", card): card is not None, _flag("provenance", provenance): provenance is not None}
+        more = {"--judgement": judgement, "--where": where, "--decontaminate": decontaminate}
+        _refuse_beside(runs or [], given, {**more, **flags})
+    else:
+        given = given.model_copy(update={"card": card is not False, "provenance": _with_provenance(provenance)})
     with open_session() as session, _stoppable():
         if as_of is not None:
             earlier = find_record_of(session, as_of)
@@ -142,7 +162,7 @@ def export_runs(
             done = export(session, request, folder, progress_bar)
     _tell(done, folder, as_json=as_json)
     if as_of is not None:
-        _tell_of_retracted(earlier, done.record)
+        tell_of_retracted(earlier, done.record)
 
 
 @contextmanager
@@ -204,16 +224,32 @@ def _split(given: str | None) -> tuple[tuple[str, Decimal], ...]:
     return read_splits(given).fractions if given is not None else ()
 
 
-def _refuse_beside(
-    runs: Sequence[str] | None, given: ExportOptions, *, judgement: int, where: str | None, decontaminate: object
-) -> None:
-    changed = given.model_dump(exclude_defaults=True)
+def _refuse_beside(runs: Sequence[str], given: ExportOptions, more: Mapping[str, object]) -> None:
     called = {"formats": "format", "licences": "licence"}
-    named = [*(runs or []), *(f"--{called.get(name, name).replace('_', '-')}" for name in changed)]
-    more = {"--judgement": judgement, "--where": where, "--decontaminate": decontaminate}
+    changed = given.model_dump(exclude_defaults=True)
+    named = [*runs, *(f"--{called.get(name, name).replace('_', '-')}" for name in changed)]
     named += [name for name, value in more.items() if value]
     if named:
         raise AsOfAloneError(given=named[0])
+
+
+def _flag(name: str, given: bool | None) -> str:
+    return f"--no-{name}" if given is False else f"--{name}"
+
+
+def _with_provenance(given: bool | None) -> bool:
+    """Whether it was asked for, or, if that is left open, can be made."""
+    if given is not None:
+        return given
+    try:
+        require_pyarrow()
+    except PyarrowMissingError:
+        warn(
+            "without pyarrow there is no provenance.parquet; pip install 'ensemble-instruct[dataset]', or say "
+            "--no-provenance"
+        )
+        return False
+    return True
 
 
 def _folder_name(runs: Sequence[ExportedRun]) -> str:
@@ -241,7 +277,8 @@ def _tell(done: Exported, folder: Path, *, as_json: bool) -> None:
         warn(f"not the same bytes as the first time: {change}")
 
 
-def _tell_of_retracted(earlier: ExportRecord, now: ExportRecord) -> None:
+def tell_of_retracted(earlier: ExportRecord, now: ExportRecord) -> None:
+    """Say what is not in an export that was made again."""
     if now.id != earlier.id:
         gone = earlier.rows - now.rows
         warn(f"{gone} of its {earlier.rows} examples were retracted since, so this is another export than {earlier.id}")

@@ -10,6 +10,7 @@ from services.admin.console import out, print_json, printable, say, table
 from services.admin.exporting import as_json_record
 from services.admin.jobs import AsJson
 from shared.dataset.export_record import ExportRecord, find_record_of, record_of
+from shared.shortening import shortened
 from shared.store.export_differences import Difference, Kind, Why, differences
 from shared.store.exports import list_exports
 from shared.store.tables.exports import LeftOut
@@ -48,7 +49,7 @@ def exports(as_json: AsJson = False) -> None:
         return
     listing = table("export", "runs", "formats", "made", numbers=("examples", "left out"))
     for record in records:
-        made = record.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16] if record.created_at else ""
+        made = record.created_at.astimezone().isoformat(sep=" ", timespec="minutes")[:16]
         runs = ", ".join(run.run + (f" (judgement {run.judgement})" if run.judgement else "") for run in record.runs)
         counts = (str(record.rows), str(sum(record.left_out.values())))
         listing.add_row(str(record.id)[:8], runs, ", ".join(record.options.formats), made, *counts)
@@ -122,8 +123,7 @@ def _why(each: Difference) -> str:
 
 
 def _short(text: str) -> str:
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return printable(shortened(text, LONGEST))
 
 
 def register(app: typer.Typer) -> None:

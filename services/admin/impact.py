@@ -11,6 +11,7 @@ from services.admin.console import err, out, print_json, printable, say, table
 from services.admin.jobs import AsJson
 from services.admin.roots import Instruction, Model, Origin, Prompt, Seed, the_one
 from shared.errors import UserError
+from shared.shortening import shortened
 from shared.store.impact import AffectedExample, examples_from
 from shared.store.roots import find_roots
 
@@ -61,9 +62,8 @@ def listed_examples(found: Sequence[AffectedExample]) -> Table:
     """One line for each."""
     listing = table("example", "run", "distance", "instruction")
     for each in found:
-        line = " ".join(printable(each.instruction).split())
-        short = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-        listing.add_row(str(each.id), each.run, str(each.distance), short)
+        instruction = printable(shortened(each.instruction, LONGEST))
+        listing.add_row(str(each.id), each.run, str(each.distance), instruction)
     return listing
 
 

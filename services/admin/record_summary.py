@@ -2,7 +2,10 @@
 
 from services.admin.console import printable
 from shared.method.consensus import Rule
+from shared.shortening import shortened
 from shared.store.lineage import Node
+
+LONGEST = 80  # characters of a text
 
 
 def summary(node: Node) -> str:
@@ -56,6 +59,5 @@ def why_retracted(node: Node) -> str:
     return "retracted " + ", ".join(f"({mark.retraction}: {_short(printable(mark.reason))})" for mark in node.retracted)
 
 
-def _short(text: str, most: int = 80) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+def _short(text: str) -> str:
+    return shortened(text, LONGEST)

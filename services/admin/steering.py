@@ -36,7 +36,7 @@ class NotRunningError(UserError):
 
 
 class NotResumableError(UserError):
-    """Run '{name}' is {state}; only a run that is paused, spent or failed can go on."""
+    """Run '{name}' is {state}; only a run that is paused, spent or failed can go on. {mend}"""
 
 
 class StillSpentError(UserError):
@@ -79,7 +79,7 @@ def resume(
             raise NoSeedsLeftError(name=found.name, task_type=task_type)
         was_paused = found.state == RunState.PAUSED
         if not resume_run(session, found.id):
-            raise NotResumableError(name=found.name, state=found.state)
+            raise NotResumableError(name=found.name, state=found.state, mend=_mend(found.name, found.state, changes))
         if spent := budgets.spent(session, found.id, job.budget):
             raise StillSpentError(name=found.name, spent=spent)
         if not was_paused:
@@ -88,6 +88,12 @@ def resume(
         warn_of_retracted(session, found.id, found.name)
     say(f"run {found.name} goes on; follow it with: ensemble-instruct watch {found.name}")
     warn_of_unheard(job)
+
+
+def _mend(name: str, state: str, changes: list[str]) -> str:
+    if changes and state == RunState.RUNNING:
+        return f"To change its settings, pause it first: ensemble-instruct pause {name}"
+    return ""
 
 
 def _check_changed(before: JobSpec, changes: list[str]) -> None:

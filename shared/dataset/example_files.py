@@ -108,12 +108,12 @@ def _pages(session: Session, record: ExportRecord) -> Iterator[list[Row]]:
     """The rows with as much as the formats have a place for."""
     columnar = any(form in COLUMNAR for form in record.options.formats)
     wanted = set(Column) if columnar else set(record.options.columns)
-    names = _names(session, record) if Column.MODELS in wanted else None
+    names = model_names(session, record) if Column.MODELS in wanted else None
     for page in row_pages(session, record.id, agreement=Column.AGREEMENT in wanted):
         yield page if names is None else _with_models(session, page, names)
 
 
-def _names(session: Session, record: ExportRecord) -> Mapping[UUID, str]:
+def model_names(session: Session, record: ExportRecord) -> Mapping[UUID, str]:
     """What each model of the runs is called: as its server knows it if the job says so, else as in the job."""
     run_ids = [run.run_id for run in record.runs]
     trace(session, run_ids)

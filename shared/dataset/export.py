@@ -10,7 +10,10 @@ from psycopg import errors
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
+from shared.dataset.card import write_card
+from shared.dataset.card_facts import facts_to_json, gather_facts
 from shared.dataset.choosing import Bar, Request, choose, no_bar, require_some
+from shared.dataset.croissant import write_croissant
 from shared.dataset.example_files import COLUMNAR, write_examples
 from shared.dataset.export_folder import Folder, check_free
 from shared.dataset.export_record import (
@@ -22,6 +25,8 @@ from shared.dataset.export_record import (
     record_of,
 )
 from shared.dataset.parquet_format import require_pyarrow
+from shared.dataset.prov_file import write_prov
+from shared.dataset.provenance_file import write_provenance
 from shared.errors import WorldError
 from shared.store import selection
 from shared.store.exports import ExportedRun, write_export, write_rows
@@ -33,13 +38,29 @@ from shared.store.tables.exports import Export
 LOCK_S = 30
 IDLE_S = 900  # writing a page, or bringing a large file to the disk, may take a while
 
-Part: TypeAlias = Callable[[Session, ExportRecord, Folder, Told], None]
+Write: TypeAlias = Callable[[Session, ExportRecord, Folder, Told], None]
 """Writes some of an export's files from its record, which knows the files before them, and its rows.
 
 What it writes has to follow from these alone, without a clock: it is compared with what was written the first time.
 """
 
-PARTS: tuple[Part, ...] = (write_examples,)
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of an export's files: what making them is called, how they are made, and which exports have them."""
+
+    doing: str
+    write: Write
+    wanted: Callable[[ExportOptions], bool] = lambda _: True
+
+
+PARTS = (
+    Part("writing", write_examples),
+    Part("tracing", write_provenance, lambda options: options.provenance),
+    Part("tracing", write_prov, lambda options: options.prov),
+    Part("describing", write_croissant, lambda options: options.card),
+    Part("describing", write_card, lambda options: options.card),
+)
 
 
 class ExportDiffersError(WorldError):
@@ -91,7 +112,7 @@ def export_again(session: Session, earlier: ExportRecord, out: Path, bar: Bar = 
 
 
 def _check(options: ExportOptions, out: Path) -> None:
-    if any(form in COLUMNAR for form in options.formats):
+    if options.provenance or any(form in COLUMNAR for form in options.formats):
         require_pyarrow()
     check_free(out)
 
@@ -104,11 +125,12 @@ def _begin(session: Session) -> None:
 
 
 def _written(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions, out: Path, bar: Bar) -> Exported:
-    record, again = _recorded(session, runs, options)
+    record, again = _recorded(session, runs, options, bar)
     with Folder(out) as folder:
-        with bar("writing", record.rows) as told:
-            for part in PARTS:
-                part(session, replace(record, files=tuple(folder.files)), folder, told)
+        for part in PARTS:
+            if part.wanted(options):
+                with bar(part.doing, record.rows) as told:
+                    part.write(session, replace(record, files=tuple(folder.files)), folder, told)
         changed = _compare(record, folder.files) if again else []
         _keep(session, record, folder, again=again)
     return Exported(record if again else replace(record, files=tuple(folder.files)), again, tuple(changed))
@@ -127,7 +149,9 @@ def _keep(session: Session, record: ExportRecord, folder: Folder, *, again: bool
         raise
 
 
-def _recorded(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions) -> tuple[ExportRecord, bool]:
+def _recorded(
+    session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions, bar: Bar
+) -> tuple[ExportRecord, bool]:
     """The record of the selection, and whether it was there before."""
     fingerprint = _fingerprint(session, runs, options)
     id = export_key(fingerprint)
@@ -150,7 +174,17 @@ def _recorded(session: Session, runs: tuple[ExportedRun, ...], options: ExportOp
         if isinstance(error.orig, errors.UniqueViolation | errors.SerializationFailure):
             raise ExportedMeanwhileError from error
         raise
-    return record_of(session, export), False
+    if options.card:
+        _keep_facts(session, export, runs, bar)
+    return record_of(session, session.get_one(Export, id)), False
+
+
+def _keep_facts(session: Session, export: Export, runs: tuple[ExportedRun, ...], bar: Bar) -> None:
+    """What the card tells is found out once; the session forgets all that it held."""
+    facts = facts_to_json(gather_facts(session, export.id, runs, bar))
+    session.get_one(Export, export.id).facts = facts
+    session.flush()
+    session.expire_all()  # what is rendered is what will be read
 
 
 def _fingerprint(session: Session, runs: tuple[ExportedRun, ...], options: ExportOptions) -> str:
@@ -175,7 +209,7 @@ def _compare(record: ExportRecord, files: Sequence[ExportedFile]) -> list[str]:
     changed = []
     for path in sorted(before.keys() | now.keys()):
         was, is_ = before.get(path), now.get(path)
-        if was == is_:
+        if was == is_ or (was and is_ and (was.sha256, was.rows) == (is_.sha256, is_.rows)):
             continue
         if was and is_ and was.rows == is_.rows and was.written_by != is_.written_by:
             changed.append(f"{path}: by {is_.written_by}, the first time by {was.written_by}")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from shared.dataset.card_facts import CardFacts, facts_from_json
 from shared.dataset.evaluation_sets import EvaluationFile
 from shared.dataset.splits import Splits
 from shared.store.exports import ExportedRun, find_export, runs_of
@@ -41,7 +42,11 @@ class Column(StrEnum):
 
 
 class ExportOptions(BaseModel):
-    """All that can change an export's rows or bytes. `as_of`: the export whose rows it holds but for the retracted."""
+    """All that can change an export's rows or bytes. `as_of`: the export whose rows it holds but for the retracted.
+
+    `card`, `provenance` and `prov` say what the folder holds beside the examples: a dataset card with Croissant
+    metadata, where each example came from as Parquet, and the same in the W3C's words.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +61,9 @@ class ExportOptions(BaseModel):
     limit: int | None = None
     shuffle: int | None = None
     decontaminate: tuple[EvaluationFile, ...] = ()
+    card: bool = False
+    provenance: bool = False
+    prov: bool = False
     as_of: uuid.UUID | None = None
 
     @property
@@ -79,7 +87,10 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
-    """One export: what it holds is `export_rows`, what it leaves out `export_exclusions`, by its id."""
+    """One export: what it holds is `export_rows`, what it leaves out `export_exclusions`, by its id.
+
+    `facts` are there if it has a card.
+    """
 
     id: uuid.UUID
     fingerprint: str
@@ -87,8 +98,9 @@ class ExportRecord:
     options: ExportOptions
     rows: int
     left_out: Mapping[LeftOut, int]
+    created_at: datetime
     files: tuple[ExportedFile, ...] = ()
-    created_at: datetime | None = None
+    facts: CardFacts | None = None
 
 
 @dataclass(slots=True)
@@ -136,8 +148,9 @@ def record_of(session: Session, export: Export) -> ExportRecord:
         options=ExportOptions.model_validate(export.options),
         rows=export.rows,
         left_out={LeftOut(reason): count for reason, count in export.left_out.items()},
-        files=tuple(ExportedFile(**each) for each in export.files),
         created_at=export.created_at,
+        files=tuple(ExportedFile(**each) for each in export.files),
+        facts=facts_from_json(export.facts) if export.facts else None,
     )
 
 

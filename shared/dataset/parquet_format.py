@@ -11,11 +11,13 @@ from shared.store.exports import Row
 
 ROWS_OF_A_GROUP = 5_000
 BYTES_OF_A_GROUP = 8 << 20  # of text; a group is held in memory while it is filled
+BYTES_OF_BATCHES = 16 << 20  # what is known of each group is in memory to the end, so they must not be many
 LEVEL = 3
 
 
 class PyarrowMissingError(UserError):
-    """The formats parquet and hf need pyarrow: pip install 'ensemble-instruct[dataset]' (or pip install pyarrow)."""
+    """The formats parquet and hf, and --provenance, need pyarrow: pip install 'ensemble-instruct[dataset]' (or pip
+    install pyarrow)."""
 
 
 def require_pyarrow() -> Any:
@@ -28,19 +30,53 @@ def require_pyarrow() -> Any:
     return pyarrow
 
 
+class GroupedFile:
+    """A file of Parquet that grows by groups of rows."""
+
+    def __init__(self, folder: Folder, path: str, schema: Any) -> None:
+        self._arrow = require_pyarrow()
+        self._folder, self._path, self._schema = folder, path, schema
+        self._file = folder.create(path)
+        self._writer = self._arrow.parquet.ParquetWriter(
+            self._file, schema, compression="zstd", compression_level=LEVEL
+        )
+        self._rows = 0
+        self._batches: list[Any] = []
+
+    def write(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Append rows, given as the values of each column, to a group. Raises `ExportFailedError`."""
+        arrays = [self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
+        self._batches.append(self._arrow.record_batch(arrays, schema=self._schema))
+        if sum(batch.nbytes for batch in self._batches) >= BYTES_OF_BATCHES:
+            self.end_group()
+
+    def end_group(self) -> None:
+        """Whatever comes next is in another group. Raises `ExportFailedError`."""
+        group = self._arrow.Table.from_batches(self._batches, schema=self._schema)
+        if group.num_rows:
+            with told(self._folder.out / self._path):
+                self._writer.write_table(group, row_group_size=group.num_rows)
+        self._rows += group.num_rows
+        self._batches = []
+
+    def complete(self, form: ExportFormat | None = None, split: str | None = None) -> None:
+        """End it. Raises `ExportFailedError`."""
+        self.end_group()
+        with told(self._folder.out / self._path):
+            self._writer.close()
+        version = f"pyarrow {self._arrow.__version__}"
+        self._folder.add(self._path, self._file, rows=self._rows, format=form, split=split, written_by=version)
+
+
 class ParquetFile:
     """A file of examples with all their columns, written a page at a time."""
 
     def __init__(self, folder: Folder, path: str, form: ExportFormat, split: str | None) -> None:
-        self._arrow = require_pyarrow()
-        self._folder, self._path, self._form, self._split = folder, path, form, split
-        self._file = folder.create(path)
-        self._schema = _schema(self._arrow)
-        self._writer = self._arrow.parquet.ParquetWriter(
-            self._file, self._schema, compression="zstd", compression_level=LEVEL
-        )
+        self._form, self._split = form, split
+        self._schema = _schema(require_pyarrow())
+        self._file = GroupedFile(folder, path, self._schema)
         self._group: list[Row] = []
-        self._bytes = self._rows = 0
+        self._bytes = 0
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append some examples. Raises `ExportFailedError`."""
@@ -54,20 +90,11 @@ class ParquetFile:
         """End it. Raises `ExportFailedError`."""
         if self._group:
             self._write_group()
-        with told(self._folder.out / self._path):
-            self._writer.close()
-        version = f"pyarrow {self._arrow.__version__}"
-        self._folder.add(
-            self._path, self._file, rows=self._rows, format=self._form, split=self._split, written_by=version
-        )
+        self._file.complete(self._form, self._split)
 
     def _write_group(self) -> None:
-        columns = [
-            self._arrow.array([_value(row, field.name) for row in self._group], field.type) for field in self._schema
-        ]
-        with told(self._folder.out / self._path):
-            self._writer.write_batch(self._arrow.record_batch(columns, schema=self._schema))
-        self._rows += len(self._group)
+        self._file.write([[_value(row, name) for row in self._group] for name in self._schema.names])
+        self._file.end_group()
         self._group, self._bytes = [], 0
 
 

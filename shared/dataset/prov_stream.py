@@ -5,8 +5,9 @@ once; a test holds both against each other.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
+from types import MappingProxyType
 
 import orjson
 from prov.serializers.provjson import encode_json_representation
@@ -16,6 +17,7 @@ from shared.dataset.prov_terms import NAMESPACE, PREFIX, Element, Relation, elem
 from shared.store.gathered import gather, gathered_edges, gathered_nodes
 from shared.store.lineage import KINDS
 
+NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 CHUNK = 1 << 16  # characters, or a little more
 ENDS = {
     Relation.GENERATION: ("prov:entity", "prov:activity"),
@@ -26,15 +28,17 @@ ENDS = {
 }
 
 
-def prov_chunks(session: Session, examples: Iterable[uuid.UUID]) -> Iterator[str]:
+def prov_chunks(
+    session: Session, examples: Iterable[uuid.UUID], without: Mapping[str, Collection[str]] = NOTHING
+) -> Iterator[str]:
     """The pieces of a document with these examples and all that they came from, each record once; the same text for the
-    same examples in whatever order. A record's id is `ei:KIND.ID`.
+    same examples in whatever order. A record's id is `ei:KIND.ID`. `without` names attributes to leave out, by kind.
 
     It makes temporary tables in the session's transaction, which must be allowed to write, and commits nothing.
     Raises `NoSuchExampleError` before the first piece.
     """
     gather(session, examples)
-    yield from _chunks(_pieces(session))
+    yield from _chunks(_pieces(session, without))
 
 
 def _chunks(pieces: Iterable[str]) -> Iterator[str]:
@@ -48,10 +52,10 @@ def _chunks(pieces: Iterable[str]) -> Iterator[str]:
     yield "".join(held)
 
 
-def _pieces(session: Session) -> Iterator[str]:
+def _pieces(session: Session, without: Mapping[str, Collection[str]]) -> Iterator[str]:
     yield f'{{\n"prefix": {_json({PREFIX: NAMESPACE})}'
     for element in Element:
-        yield from _section(element, _elements(session, element))
+        yield from _section(element, _elements(session, element, without))
     numbers = count(1)
     for relation in Relation:
         yield from _section(relation, _relations(session, relation, numbers))
@@ -68,11 +72,13 @@ def _section(name: str, entries: Iterable[str]) -> Iterator[str]:
         yield "\n}"
 
 
-def _elements(session: Session, element: Element) -> Iterator[str]:
+def _elements(session: Session, element: Element, without: Mapping[str, Collection[str]]) -> Iterator[str]:
     for kind in KINDS:
         if element_of(kind) is element:
+            left_out = without.get(kind, ())
             for node in gathered_nodes(session, kind):
-                attributes = {name: _value(value) for name, value in said(kind, node.attributes)}
+                told = {name: value for name, value in node.attributes.items() if name not in left_out}
+                attributes = {name: _value(value) for name, value in said(kind, told)}
                 yield f'"{PREFIX}:{name_of(kind, node.id)}": {_json(attributes)}'
 
 

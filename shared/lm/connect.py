@@ -10,7 +10,6 @@ from shared.lm.endpoints import Endpoints
 from shared.lm.http import Connections, JsonClient
 from shared.lm.openai import OpenAIClient
 from shared.lm.protocol import LanguageModel
-from shared.lm.tgi import TGIClient
 
 
 def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> LanguageModel:
@@ -26,5 +25,7 @@ def connect(spec: ModelSpec, environ: Mapping[str, str] = os.environ) -> Languag
 def _client(spec: ModelSpec, url: str, key: ApiKey) -> ProtocolClient:
     connections = Connections(url, spec.timeout_s)
     if spec.protocol is Protocol.TGI:
+        from shared.lm.tgi import TGIClient  # huggingface-hub is a fifth of a worker's start, if any model needs it
+
         return TGIClient(connections, url, spec.model, key)
     return OpenAIClient(JsonClient(connections, url, key), url, spec.model)

@@ -17,6 +17,20 @@ class Fault(StrEnum):
     MISCONFIGURED = "misconfigured"
 
 
+# Which of a job's limits to tries each counts against (`RetryPolicy`).
+COUNTERS = {
+    Fault.OVERLOADED: "overloads",
+    Fault.UNREACHABLE: "overloads",
+    Fault.MISCONFIGURED: "overloads",
+    Fault.TIMED_OUT: "timeouts",
+    Fault.BROKEN_ANSWER: "failures",
+    Fault.REFUSED_INPUT: "failures",
+}
+
+# A server that is full, away, or somebody else's has taken no call, so there is no generation to keep.
+NOT_TAKEN = frozenset({Fault.OVERLOADED, Fault.UNREACHABLE, Fault.MISCONFIGURED})
+
+
 class LMError(WorldError):
     """{endpoint}: {detail}"""
 

@@ -49,6 +49,22 @@ _OPEN_TASK = re.compile(r"Task (\d+):")
 _TASK = re.compile(r"^Task (\d+):(.*)$", re.MULTILINE)
 
 
+class Sparing:
+    """An LM of whose proposals one in `of` is worth anything: regularly, so that little is left to chance."""
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self._proposals = 0
+
+    def __call__(self, request: FakeRequest) -> FakeAnswer:
+        """The usual answer, or to most requests for a proposal one that is too short."""
+        if _OPEN_TASK.fullmatch(request.prompt.rstrip().rpartition("\n")[2]):
+            self._proposals += 1
+            if self._proposals % self._of:
+                return FakeAnswer(" Do it.")
+        return respond(request)
+
+
 def respond(request: FakeRequest) -> FakeAnswer:
     """Continue the prompt. The same prompt, seed and protocol path always get the same text."""
     prompt = request.prompt.rstrip()

@@ -16,6 +16,7 @@ from shared.lm.errors import (
     Unreachable,
 )
 from shared.lm.http import StatusError, UnwritableError
+from shared.shortening import shortened
 
 LONGEST_DETAIL = 300
 
@@ -58,7 +59,7 @@ def lm_error(error: Exception, endpoint: str, key: ApiKey) -> LMError:
 def one_line(text: str) -> str:
     """`text` on one line of at most `LONGEST_DETAIL` printable characters."""
     line = "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
-    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"
+    return shortened(line, LONGEST_DETAIL)
 
 
 def _by_status(status: int) -> type[LMError]:

@@ -115,6 +115,20 @@ def authors_of(session: Session, example_ids: Sequence[uuid.UUID]) -> dict[uuid.
     return authors
 
 
+def count_by_model(session: Session, export_id: uuid.UUID) -> dict[uuid.UUID, int]:
+    """How many of an export's examples came from each model, of runs that were traced."""
+    authors = _authors("export_rows AS s", "s.export_id = :export")
+    counts = text(f"SELECT a.model_id, count(*) FROM ({authors}) a GROUP BY 1")  # noqa: S608 - our names
+    return dict(session.execute(counts, {"export": export_id}).all())
+
+
+def count_by_file(session: Session, export_id: uuid.UUID) -> dict[uuid.UUID, int]:
+    """How many of an export's examples came from each imported file."""
+    chosen = _chosen("export_rows AS s", "s.export_id = :export")
+    counts = text(f"WITH {chosen}, came AS ({_BROUGHT}) SELECT file_id, count(*) FROM came GROUP BY 1")  # noqa: S608 - our names
+    return dict(session.execute(counts, {"export": export_id}).all())
+
+
 def leave_out_unlicensed(session: Session, models: Collection[uuid.UUID]) -> None:
     """Leave out of the selection whatever came from one of these models, of runs that were traced."""
     _leave_out(session, _authors(*_KEPT), "model_id", models)

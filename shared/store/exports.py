@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.errors import UserError
 from shared.method.tasks import TaskType
 from shared.store.copying import copy_rows
-from shared.store.cursors import pages
+from shared.store.cursors import pages, streamed
 from shared.store.tables.exports import Export, ExportExclusion, ExportJudgement, ExportRow
 from shared.store.tables.records import Judgement
 from shared.store.tables.runs import Run
@@ -123,6 +123,12 @@ def rows_by_split(session: Session, export_id: uuid.UUID) -> dict[str | None, in
     """How many examples each of an export's splits has; they are all in the split `None` if there is none."""
     counts = select(ExportRow.split, func.count()).where(ExportRow.export_id == export_id).group_by(ExportRow.split)
     return dict(session.execute(counts).all())
+
+
+def example_ids(session: Session, export_id: uuid.UUID) -> Iterator[uuid.UUID]:
+    """An export's examples in their order, from a cursor of the server's."""
+    ids = select(ExportRow.example_id).where(ExportRow.export_id == export_id).order_by(ExportRow.place)
+    yield from session.scalars(ids, execution_options=streamed(10 * ROWS_AT_ONCE))
 
 
 def row_pages(session: Session, export_id: uuid.UUID, *, agreement: bool = False) -> Iterator[list[Row]]:

@@ -1,9 +1,9 @@
-"""Fair division of slots: among runs by weight, among a run's workers by stage."""
+"""Fair division of slots among runs, by weight. A run's workers divide theirs by stage (`shared.method.division`)."""
 
 import heapq
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeVar
 
 from shared.store.keys import key
@@ -37,21 +37,3 @@ def _lot(each: object, weight: float, turn: int) -> float:
     """The smallest of these is one's with a chance in proportion to its weight."""
     chance = (key("lot", each, turn).int + 1) / 2**128
     return -math.log(chance) / weight
-
-
-def divide_by_stage(size: int, wanted: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Divide `size` slots among workers, each of which wants some for each stage, the first stage first.
-
-    The last stage is served first, since its work is nearest to an example; within a stage nobody gets more while
-    another who wants more has less.
-    """
-    given = dict.fromkeys(wanted, 0)
-    stages = max((len(each) for each in wanted.values()), default=0)
-    for stage in reversed(range(stages)):
-        left = size - sum(given.values())
-        asking = sorted((each[stage], worker) for worker, each in wanted.items())
-        for others, (count, worker) in zip(range(len(asking), 0, -1), asking, strict=True):
-            got = min(count, left // others)
-            given[worker] += got
-            left -= got
-    return given

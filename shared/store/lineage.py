@@ -1,6 +1,7 @@
 """The lineage graph of one record, read from the `lineage` schema."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +86,8 @@ class Lineage:
         return [self.nodes[edge.parent] for edge in self.edges if edge.child == child and edge.relation == relation]
 
 
-def find_record(session: Session, id: str) -> tuple[str, uuid.UUID]:
-    """The kind and key of the record whose id is, or begins with, `id`.
+def find_record(session: Session, id: str, tables: Mapping[str, str] = KINDS) -> tuple[str, uuid.UUID]:
+    """The kind and key of the record whose id is, or begins with, `id`; `tables` has a table or view of each kind.
 
     Raises `RecordNotFoundError`, `RecordAmbiguousError`.
     """
@@ -97,7 +98,7 @@ def find_record(session: Session, id: str) -> tuple[str, uuid.UUID]:
     least, most = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
     found = [
         (kind, row)
-        for kind, table in KINDS.items()
+        for kind, table in tables.items()
         for row in session.execute(
             text(f"SELECT id FROM {table} WHERE id BETWEEN :least AND :most LIMIT 2"),  # noqa: S608 - our names
             {"least": least, "most": most},

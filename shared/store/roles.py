@@ -11,6 +11,13 @@ from sqlalchemy.exc import DBAPIError
 from shared.errors import UserError, WorldError
 
 SHORTEST_PASSWORD = 12
+MORE = {  # what makes a user more than any of the roles
+    "rolsuper": "a superuser",
+    "rolcreaterole": "one that may create users",
+    "rolcreatedb": "one that may create databases",
+    "rolreplication": "one that may copy the whole server",
+    "rolbypassrls": "one whom row security does not hold",
+}
 
 
 class Role(StrEnum):
@@ -32,7 +39,7 @@ class WeakPasswordError(UserError):
 
 
 class UserIsMoreError(UserError):
-    """The user '{name}' is {what}; choose another name for a {role}."""
+    """The user '{name}' is {what}; choose another name for the role {role}."""
 
 
 class MayNotCreateUsersError(WorldError):
@@ -64,13 +71,16 @@ def create_login(engine: Engine, name: str, role: Role, password: str) -> bool:
 def _refuse_more(connection: "psycopg.Connection[tuple[object, ...]]", name: str, role: Role) -> bool:
     """Whether there is no such user yet; one that is something else is left alone."""
     found = connection.execute(
-        "SELECT oid, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = %s", [name]
+        sql.SQL("SELECT oid, {} FROM pg_roles WHERE rolname = %s").format(
+            sql.SQL(", ").join(map(sql.Identifier, MORE))
+        ),
+        [name],
     ).fetchone()
     if found is None:
         return True
-    oid, is_super, creates_roles = found
-    if is_super or creates_roles:
-        raise UserIsMoreError(name=name, what="a superuser" if is_super else "one that may create users", role=role)
+    oid, *has = found
+    if more := [what for what, is_more in zip(MORE.values(), has, strict=True) if is_more]:
+        raise UserIsMoreError(name=name, what=more[0], role=role)
     groups = connection.execute(
         "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = %s", [oid]
     ).fetchall()
@@ -84,10 +94,7 @@ def _write(
     connection: "psycopg.Connection[tuple[object, ...]]", name: str, role: Role, verifier: str, *, is_new: bool
 ) -> None:
     user, group = sql.Identifier(name), sql.Identifier(role.group)
+    # only a superuser may say of a user who is there that he is to be none: what he is was looked at
     verb = sql.SQL("CREATE" if is_new else "ALTER")
-    connection.execute(
-        sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}").format(
-            verb, user, sql.Literal(verifier)
-        )
-    )
+    connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, user, sql.Literal(verifier)))
     connection.execute(sql.SQL("GRANT {} TO {}").format(group, user))

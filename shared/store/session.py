@@ -1,6 +1,6 @@
 """Connections to Postgres, and what its refusals mean to a person."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from psycopg import errors
@@ -17,7 +17,11 @@ LOCK_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 LONGEST_SILENCE_S = 30  # of a network, before either side takes the other to be gone
 KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-_KEPT_ALIVE = " ".join(f"-c tcp_{name}={value}" for name, value in KEEPALIVES.items())  # the server's side of it
+_SETTINGS: dict[str, object] = {
+    **{f"tcp_{name}": value for name, value in KEEPALIVES.items()},  # the server's side of it
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
+}
 _PASSING = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
@@ -39,11 +43,9 @@ class DatabaseNotMigratedError(WorldError):
     db upgrade`."""
 
 
-def make_engine(url: str, *, pool_size: int = 5, looks_up: bool = False) -> Engine:
-    """A pool of at most `2 * pool_size` connections. Make it after a fork, never before.
-
-    Whoever `looks_up` rows by their keys all the time has Postgres use the indexes, even while the tables are small:
-    a plan is kept, and was made for the first rows of a new database.
+def make_engine(url: str, *, pool_size: int = 5, settings: Mapping[str, object] | None = None) -> Engine:
+    """A pool of at most `2 * pool_size` connections, with these of Postgres's settings. Make it after a fork, never
+    before.
 
     Raises `DatabaseAddressError`.
     """
@@ -65,9 +67,7 @@ def make_engine(url: str, *, pool_size: int = 5, looks_up: bool = False) -> Engi
             "application_name": "ensemble-instruct",
             **KEEPALIVES,
             "tcp_user_timeout": 1000 * LONGEST_SILENCE_S,
-            "options": f"{_KEPT_ALIVE} -c lock_timeout={LOCK_TIMEOUT_MS} "
-            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
-            f"{' -c enable_seqscan=off' if looks_up else ''}",
+            "options": " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | dict(settings or {})).items()),
         },
     )
 

@@ -14,12 +14,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from shared.store.fair_division import divide_by_stage, divide_by_weight
+from shared.method.division import divide_by_stage
+from shared.method.pace import TOLERANCE
+from shared.store.fair_division import divide_by_weight
 from shared.store.locks import lock
 from shared.store.session import limit_waits, seconds
 from shared.store.tables.work import ModelShare
 
-TOLERANCE = 8  # one part in so many of a window more than is fair is not passed on: it would be idle on its way
 EXPIRES_S = 15.0  # after which the share of a worker that does not renew it goes to others
 FORGOTTEN_S = 3600.0
 LOCK_S = 1.0  # how long a worker waits for those who agree before it

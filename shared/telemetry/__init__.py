@@ -1,1 +1,1 @@
-"""Logs, in one place."""
+"""How a process says how it is: logs, metrics, health, traces, and events of its runs."""

@@ -12,7 +12,7 @@ from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.world import a_world
 
 LONG = {"input_output": 180, "output_only": 120}
-SHORT = {"input_output": 30, "output_only": 20}
+SHORT = {"input_output": 16, "output_only": 10}
 QUICK = ("workers_killed", "broker_wiped", "connections_cut")
 
 SEED = int(os.environ.get("SEED", "1"))

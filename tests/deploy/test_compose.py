@@ -15,6 +15,7 @@ import yaml
 from shared.job import JobSpec
 from shared.job_file import read_job
 from shared.queue import names
+from shared.store.roles import Role
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Service
 
@@ -129,6 +130,24 @@ def test_the_only_one_who_has_the_owners_password_is_the_migration(services: Map
         for name, service in services.items()
         if "ensemble_owner:" in service.get("environment", {}).get("DATABASE_URL", "")
     } == {"migrate"}
+
+
+def test_the_explorer_reads_and_has_no_way_to_the_broker(services: Mapping[str, Service]) -> None:
+    explorer = services["explorer"]
+    assert explorer["environment"].keys() == {"DATABASE_URL"}
+    assert urlsplit(explorer["environment"]["DATABASE_URL"]).username == "reader"
+    assert f"db create-user reader --role {Role.READER}" in services["migrate"]["command"][-1]
+    assert set(explorer["networks"]) == {"backend", "front"}
+
+
+def test_the_explorer_is_asked_where_it_listens(services: Mapping[str, Service]) -> None:
+    explorer = services["explorer"]
+    given = dict(zip(explorer["command"][1::2], explorer["command"][2::2], strict=True))
+    assert (explorer["command"][0], given["--host"]) == ("explorer", "0.0.0.0")  # noqa: S104 - a container's own
+    assert [str(port["target"]) for port in explorer["ports"]] == [given["--port"]]
+    asked = urlsplit(explorer["healthcheck"]["test"][-1])
+    assert explorer["healthcheck"]["test"][1:4] == ["python", "-m", "shared.telemetry.probe"]
+    assert (asked.hostname, str(asked.port), asked.path) == ("127.0.0.1", given["--port"], "/healthz")
 
 
 def test_prometheus_watches_every_pool(services: Mapping[str, Service]) -> None:

@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +66,7 @@ def test_what_the_images_hold_makes_a_dataset(
 ) -> None:
     worker, services = build("worker", folder / "worker"), build("services", folder / "services")
     services.run("db", "upgrade", DATABASE_URL=empty_database_url)
-    for role in ("worker", "operator"):
+    for role in ("worker", "operator", "reader"):
         made = ("db", "create-user", f"image_{role}", "--role", role)
         services.run(*made, DATABASE_URL=empty_database_url, NEW_USER_PASSWORD=PASSWORD)
 
@@ -72,6 +74,7 @@ def test_what_the_images_hold_makes_a_dataset(
         url = make_url(empty_database_url).set(username=f"image_{role}", password=PASSWORD)
         return url.render_as_string(hide_password=False)
 
+    pages = services.start(folder / "explorer.log", "explorer", "--port", "0", DATABASE_URL=address("reader"))
     out = folder / "out"
     out.mkdir()
     out.chmod(0o777)
@@ -87,7 +90,13 @@ def test_what_the_images_hold_makes_a_dataset(
             services.run("watch", run, **by_operator)
             printed = services.run("export", run, "--out", str(out / "data"), **by_operator)
             assert len(Path(printed).read_text().splitlines()) == 4
+        with urllib.request.urlopen((folder / "explorer.log").read_text().strip(), timeout=60) as answer:  # noqa: S310
+            assert "completed" in answer.read().decode()
     finally:
-        at_work.send_signal(signal.SIGTERM)
-        left = at_work.wait(timeout=120)
-    assert left == 0, log.read_text()
+        left = [_stopped(process) for process in (at_work, pages)]
+    assert left == [0, 0], log.read_text()
+
+
+def _stopped(process: "subprocess.Popen[bytes]") -> int:
+    process.send_signal(signal.SIGTERM)
+    return process.wait(timeout=120)

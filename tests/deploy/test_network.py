@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 
-from tests.deploy.network import elsewhere, may_enter, may_leave, may_speak, pod
+from tests.deploy.network import Pod, elsewhere, may_enter, may_leave, may_speak, pod
 from tests.deploy.rendering import Rendered, container_of, labels_of, name_of, pod_of
 
 COMPONENT = "app.kubernetes.io/component"
 LMS = {"instruction-generator", "instance-generator", "output-generator", "operator"}  # who calls LMs
-POSTGRES = {*LMS, "consensus-judge", "reconciler", "migration"}  # who asks Postgres
-REDIS = POSTGRES - {"migration"}
+POSTGRES = {*LMS, "consensus-judge", "reconciler", "migration", "explorer"}  # who asks Postgres
+REDIS = POSTGRES - {"migration", "explorer"}
 STRANGER = elsewhere("default", {"app": "stranger"})
 FAR = "198.51.100.7"
 
@@ -23,12 +23,20 @@ def component(rendered: Rendered, workload: str) -> str:
 def test_pods_speak_to_each_other_exactly_where_they_need_to(of_job_on_trial: Rendered) -> None:
     served = {"postgres": (5432, POSTGRES), "redis": (6379, REDIS), "model-server": (8080, LMS)}
     names = [name_of(each) for each in of_job_on_trial.workloads]
-    for source, target, port in product(names, names, (5432, 6379, 8080, 9464)):
+    for source, target, port in product(names, names, (5432, 6379, 8000, 8080, 9464)):
         at, users = served.get(component(of_job_on_trial, target), (0, set()))
         needed = port == at and component(of_job_on_trial, source) in users
         assert may_speak(of_job_on_trial, pod(of_job_on_trial, source), pod(of_job_on_trial, target), port) == needed, (
             f"{source} to {target}:{port}"
         )
+
+
+def test_the_explorer_is_closed_to_all_but_namespaces_that_are_labelled(rendered: Rendered) -> None:
+    explorer = pod(rendered, "explorer")
+    proxy = Pod({"app": "proxy"}, {"kubernetes.io/metadata.name": "web", "ensemble-instruct/explorer": "open"})
+    assert may_enter(rendered, proxy, explorer, 8000)
+    assert not may_enter(rendered, proxy, pod(rendered, "operator"), 8000)
+    assert not may_enter(rendered, elsewhere("web"), explorer, 8000)
 
 
 def test_servers_listen_where_the_ways_lead(of_job_on_trial: Rendered) -> None:
@@ -47,7 +55,7 @@ def test_every_pod_may_ask_for_names(rendered: Rendered) -> None:
 
 
 def test_strangers_reach_nothing(rendered: Rendered) -> None:
-    for each, port in product(rendered.workloads, (5432, 6379, 8080, 9464)):
+    for each, port in product(rendered.workloads, (5432, 6379, 8000, 8080, 9464)):
         assert not may_enter(rendered, STRANGER, pod(rendered, name_of(each)), port)
         assert not may_enter(rendered, FAR, pod(rendered, name_of(each)), port)
 

@@ -14,6 +14,7 @@ DATABASE, BROKER = "ensemble-instruct-database", "ensemble-instruct-broker"
 KEYS = {
     "migration": {(DATABASE, "owner-url")},
     "operator": {(DATABASE, "operator-url"), (BROKER, "url")},
+    "explorer": {(DATABASE, "reader-url")},
     "model-server": {("hub-token", "token")},
     "postgres": {("postgres", "password")},
     "redis": {("redis", "password")},
@@ -45,7 +46,7 @@ def test_a_pod_gets_the_secrets_that_it_needs_and_no_others(prod: Rendered, dev:
             component = labels_of(pod_of(each))["app.kubernetes.io/component"]
             wanted = KEYS.get(component, OF_WORKERS)
             if rendered is dev and component == "migration":
-                wanted = wanted | {("logins", role.value) for role in (Role.WORKER, Role.OPERATOR, Role.SCALER)}
+                wanted = wanted | {("logins", role.value) for role in Role}
             assert set(secret_keys(each)) == wanted
             assert not [source for source in container_of(each).get("envFrom", ()) if "secretRef" in source]
 
@@ -68,7 +69,7 @@ def test_the_trial_makes_every_secret_that_is_asked_for(dev: Rendered, of_job_on
 def test_the_trials_addresses_lead_to_its_own_stores(dev: Rendered) -> None:
     secrets = given(dev)
     logins = {"owner-url": ("postgres", "password")}
-    logins |= {f"{role}-url": ("logins", role.value) for role in (Role.WORKER, Role.OPERATOR, Role.SCALER)}
+    logins |= {f"{role}-url": ("logins", role.value) for role in Role}
     for key, password in logins.items():
         url = make_engine(secrets[DATABASE, key]).url
         assert url.password == secrets[password]
@@ -80,7 +81,7 @@ def test_the_trials_migration_makes_the_logins_that_its_addresses_name(dev: Rend
     secrets = given(dev)
     (container,) = dev.named("Job", "migration")["spec"]["template"]["spec"]["containers"]
     variables = {each["valueFrom"]["secretKeyRef"]["key"]: each["name"] for each in container["env"]}
-    for role in (Role.WORKER, Role.OPERATOR, Role.SCALER):
+    for role in Role:
         user = make_engine(secrets[DATABASE, f"{role}-url"]).url.username
         made = f"db create-user {user} --role {role} --password-env {variables[role.value]}"
         assert made in container["command"][-1]

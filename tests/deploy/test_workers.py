@@ -183,10 +183,20 @@ def test_the_pod_for_commands_waits_until_it_is_told_to_stop(prod: Rendered) -> 
         assert waiting.wait(60) == 0
 
 
+def test_the_explorer_listens_where_its_service_leads(rendered: Rendered) -> None:
+    container = container_of(rendered.named("Deployment", "explorer"))
+    given = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+    (port,) = container["ports"]
+    assert given == {"--host": "0.0.0.0", "--port": str(port["containerPort"]), "--name": "explorer"}  # noqa: S104
+    (budget,) = [each for each in rendered.of("PodDisruptionBudget") if name_of(each) == "explorer"]
+    assert selects(budget["spec"]["selector"], labels_of(pod_of(rendered.named("Deployment", "explorer"))))
+
+
 def test_commands_are_there(prod: Rendered) -> None:
-    program, *arguments = container_of(prod.named("Job", "migration"))["command"]
-    asked = subprocess.run([Path(sys.executable).with_name(program), *arguments, "--help"], check=False, cwd=ROOT)
-    assert asked.returncode == 0
+    for kind, name in (("Job", "migration"), ("Deployment", "explorer")):
+        program, *arguments = container_of(prod.named(kind, name))["command"]
+        asked = subprocess.run([Path(sys.executable).with_name(program), *arguments, "--help"], check=False, cwd=ROOT)
+        assert asked.returncode == 0
 
 
 def test_every_container_says_what_it_needs_at_least_and_at_most(rendered: Rendered) -> None:

@@ -4,6 +4,7 @@ There is no cluster here: worker processes are started as the rendered Deploymen
 a cluster would do it. A second here is a minute there.
 """
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +66,9 @@ class ScaledPool:
     running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     stopping: dict["subprocess.Popen[bytes]", float] = field(default_factory=dict)  # and when the grace period ends
     statuses: list[int] = field(default_factory=list)
+    before_begun: int = 0  # told to stop before they could listen, so that the signal itself ended them
     sizes: list[int] = field(default_factory=list)
+    logs: dict["subprocess.Popen[bytes]", Path] = field(default_factory=dict)
 
     @property
     def _deployment(self) -> Manifest:
@@ -91,19 +94,28 @@ class ScaledPool:
                 process.kill()
             if process.poll() is not None:
                 del self.stopping[process]
-                self.statuses.append(process.returncode)
+                if process.returncode == -signal.SIGTERM and not self._said(process):
+                    self.before_begun += 1
+                else:
+                    self.statuses.append(process.returncode)
+
+    def _said(self, process: "subprocess.Popen[bytes]") -> str:
+        return self.logs[process].read_text()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         container = container_of(self._deployment)
         program, *arguments = [str(each) for each in (*container["command"], *container["args"])]
-        number = len(self.running) + len(self.stopping) + len(self.statuses)
+        number = len(self.logs)
         arguments = [each.replace("@%h", f"-{number}@%h") for each in arguments]  # a pod has a host's name of its own
         settings = self.rendered.named("ConfigMap", container["envFrom"][0]["configMapRef"]["name"])["data"]
         environment = {**self.stack.environment, **settings, "HEALTH_ADDRESS": "127.0.0.1:0"}
-        with (self.stack.folder / f"{POOL}-{number}.log").open("wb") as log:
-            return subprocess.Popen(
+        path = self.stack.folder / f"{POOL}-{number}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
                 [BIN / program, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
+        self.logs[process] = path
+        return process
 
 
 @contextmanager
@@ -181,6 +193,6 @@ def test_a_pool_grows_from_one_to_eight_and_shrinks_to_one_while_a_run_goes_on(
         assert max(pool.sizes) == MOST
         assert pool.sizes[-1] == 1
         assert pool.statuses == [0] * len(pool.statuses)
-        assert len(pool.statuses) >= MOST - 1
+        assert len(pool.statuses) + pool.before_begun >= MOST - 1
         assert stack.rows("SELECT sum(crashes), sum(earlier_tries) FROM work_items") == [(0, 0)]
         stack.command("audit", run_id, "--served", str(account))

@@ -12,6 +12,7 @@ random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 owner=$(random)
 worker=$(random)
 operator=$(random)
+reader=$(random)
 scaler=$(random)
 redis=$(random)
 mkdir secrets
@@ -19,12 +20,14 @@ mkdir secrets
     echo "owner-url=postgresql://ensemble_instruct:$owner@postgres:5432/ensemble_instruct"
     echo "worker-url=postgresql://worker:$worker@postgres:5432/ensemble_instruct"
     echo "operator-url=postgresql://operator:$operator@postgres:5432/ensemble_instruct"
+    echo "reader-url=postgresql://reader:$reader@postgres:5432/ensemble_instruct"
     # KEDA asks from another namespace
     echo "scaler-url=postgresql://scaler:$scaler@postgres.ensemble-instruct:5432/ensemble_instruct"
 } > secrets/database.env
 {
     echo "worker=$worker"
     echo "operator=$operator"
+    echo "reader=$reader"
     echo "scaler=$scaler"
 } > secrets/logins.env
 echo "url=redis://:$redis@redis:6379/0" > secrets/broker.env

@@ -22,7 +22,10 @@ class LeftOut(StrEnum):
 
 
 class Export(Base):
-    """A dataset that was written. Its key derives from `fingerprint`: the options, the rows and what was left out."""
+    """A dataset that was written. Its key derives from `fingerprint`: the options, the rows and what was left out.
+
+    `facts` are what its card tells; it may have none.
+    """
 
     __tablename__ = "exports"
 
@@ -32,6 +35,7 @@ class Export(Base):
     rows: Mapped[int] = mapped_column(BigInteger)
     left_out: Mapped[dict[str, Any]]
     files: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any] | None]
     created_at: Mapped[CreatedAt]
 
 

@@ -54,7 +54,7 @@ def test_several_formats_at_once_hold_the_same(changing_command: CommandLine, ch
 def test_the_record_tells_every_file(changing_command: CommandLine, changeable: Finished) -> None:
     told = json.loads(changing_command("export", changeable.name, "--format", "jsonl", "--out", "data", "--json").out)
     content = Path("data/examples.jsonl").read_bytes()
-    (file,) = told["files"]
+    file, *_ = told["files"]
     assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert (file["path"], file["bytes"], file["rows"]) == ("examples.jsonl", len(content), 5)
     assert told["runs"][0]["run"] == changeable.name

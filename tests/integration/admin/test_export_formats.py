@@ -109,7 +109,7 @@ def test_splits_are_read_off_the_names(changing_command: CommandLine, changeable
             connection.execute("SELECT split, count(*) FROM lineage.export_rows GROUP BY 1").fetchall()
         )
     assert {name: len(each) for name, each in opened.items()} == counts
-    assert {file["split"]: file["rows"] for file in told["files"]} == counts
+    assert {file["split"]: file["rows"] for file in told["files"] if file["format"]} == counts
     assert len(counts) > 1
 
 

@@ -35,7 +35,7 @@ def examples(session: Session) -> list[Example]:
     return list(session.scalars(select(Example).order_by(Example.task_type, Example.position)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.lists(records, min_size=1, max_size=6))
 def test_texts_come_out_as_they_went_in(sessions: Sessions, tmp_path: Path, content: list[dict[str, str]]) -> None:
     sources = [source(tmp_path / "a.jsonl", content)]

@@ -111,7 +111,7 @@ async def _caught(question: Awaitable[T]) -> T | LMError:
         return error
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(fault=FAULTS, chat=st.booleans())
 def test_any_bytes_end_in_an_answer_or_an_lm_error(attempt: Try, fault: FakeFault, chat: bool) -> None:
     attempt(fault, chat)

@@ -150,10 +150,53 @@ def test_a_login_gets_another_password(engine: Engine, login: Login, database_ur
 def test_a_login_that_is_something_else_is_left_alone(engine: Engine, login: Login) -> None:
     name = make_url(login(Role.READER)).username
     assert name
-    with pytest.raises(UserIsMoreError, match="a member of dataset_reader; choose another name for a worker"):
+    with pytest.raises(UserIsMoreError, match="a member of dataset_reader; choose another name for the role worker"):
         create_login(engine, name, Role.WORKER, PASSWORD)
     with pytest.raises(UserIsMoreError, match="is a superuser"):
         create_login(engine, "postgres", Role.WORKER, PASSWORD)
+
+
+@pytest.fixture
+def owner(engine: Engine, database_url: str) -> Iterator[Engine]:
+    """The connections of one who may create users and is no superuser, as a managed Postgres has them."""
+    name = f"owner_{uuid.uuid4().hex[:8]}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+        connection.exec_driver_sql(f"GRANT ensemble_worker TO {name} WITH ADMIN OPTION")
+        connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {name}")
+    made = make_engine(address(database_url, name))
+    yield made
+    made.dispose()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP OWNED BY {name} CASCADE")
+        connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+def test_an_owner_who_is_no_superuser_makes_a_login_and_gives_it_another_password(
+    engine: Engine, owner: Engine, database_url: str
+) -> None:
+    name = f"worker_{uuid.uuid4().hex[:8]}"
+    try:
+        assert create_login(owner, name, Role.WORKER, PASSWORD) is True
+        assert create_login(owner, name, Role.WORKER, "another-horse-battery") is False
+        with psycopg.connect(address(database_url, name, "another-horse-battery")):
+            pass
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS {name}")
+
+
+@pytest.mark.parametrize("more", ["CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS"])
+def test_a_user_who_may_do_more_is_left_alone(engine: Engine, more: str) -> None:
+    name = f"more_{uuid.uuid4().hex[:8]}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} {more}")
+    try:
+        with pytest.raises(UserIsMoreError, match="choose another name for the role worker"):
+            create_login(engine, name, Role.WORKER, PASSWORD)
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP ROLE {name}")
 
 
 def test_a_short_password_is_refused(engine: Engine) -> None:

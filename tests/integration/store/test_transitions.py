@@ -256,7 +256,6 @@ def test_work_is_where_its_transitions_leave_it(sessions: Sessions) -> None:
         settings=settings(
             max_examples=30,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

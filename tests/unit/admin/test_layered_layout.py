@@ -9,7 +9,7 @@ from services.admin.layer_order import Node, crossings
 from services.admin.layered_layout import BETWEEN_BOXES, BETWEEN_LAYERS, Box, Layout, Size, lay_out, spread
 
 CLOSE = 1e-6
-however_slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+however_slow = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from services.admin.text_width import ELLIPSIS, fitted, width_of
 
 SIZE, WIDTH = 11, 120
-however_slow = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+however_slow = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 @however_slow

@@ -372,4 +372,4 @@ class Breakers(RuleBasedStateMachine):
 
 
 TestBreakers = Breakers.TestCase
-TestBreakers.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+TestBreakers.settings = settings(max_examples=60, stateful_step_count=40)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from shared.lm.fake_protocols import FakeAnswer, FakeRequest, write
-from shared.lm.fake_responder import respond
+from shared.lm.fake_responder import Sparing, respond
 from shared.lm.protocol import FinishReason
 
 INSTRUCTION_PROMPT = "A list of tasks.{}\n\nTask 1: Count the words.\n\nTask 2:"
@@ -29,6 +30,16 @@ def test_some_instructions_are_bad_or_repeated() -> None:
     bad = re.compile(r"Count the words\.|- |Write a program|.*\bimage\b|\w+ it\.$")
     share = sum(bool(bad.match(text)) for text in instructions(1000)) / 1000
     assert 0.05 < share < 0.15
+
+
+def test_a_sparing_lm_makes_one_good_proposal_in_so_many() -> None:
+    sparing = Sparing(3)
+    asked = [FakeRequest("/generate", INSTRUCTION_PROMPT.format(""), False, seed, (), 256, {}) for seed in range(300)]
+    answers = [sparing(request).text for request in asked]
+    assert answers.count(" Do it.") == 200
+    assert answers[2] == respond(asked[2]).text
+    instance = replace(asked[0], prompt=f"{SHOWN}Instruction: Count.\nInput:")
+    assert sparing(instance) == respond(instance)
 
 
 def test_without_a_stop_sequence_more_tasks_follow() -> None:

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from itertools import combinations, permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
@@ -67,7 +67,6 @@ def test_the_ensemble_rules_choose(texts: list[str], default: int | DiscardReaso
     assert outcome(judge(texts, Rule.ENSEMBLE_INSTRUCT_2023)) == older
 
 
-@settings(deadline=None)
 @given(st.tuples(ascii_outputs, ascii_outputs, ascii_outputs))
 def test_the_default_rule_follows_the_published_rule(texts: tuple[str, str, str]) -> None:
     assert judge(texts, Rule.ENSEMBLE_INSTRUCT).choice == by_the_letter(texts)
@@ -176,7 +175,6 @@ def test_a_family_for_each_candidate_or_for_none() -> None:
         judge(["a", "b"], Rule.ENSEMBLE_INSTRUCT, families=["x"])
 
 
-@settings(deadline=None)
 @given(st.lists(outputs, max_size=5), st.sampled_from(Rule), st.floats(0, 1))
 def test_any_texts_get_a_consistent_judgement(texts: list[str], rule: Rule, threshold: float) -> None:
     judgement = judge(texts, rule, threshold)
@@ -189,7 +187,6 @@ def test_any_texts_get_a_consistent_judgement(texts: list[str], rule: Rule, thre
     assert judgement.margin is None or judgement.margin >= 0
 
 
-@settings(deadline=None)
 @given(st.lists(ascii_outputs, max_size=4))
 def test_scores_are_those_of_rouge_score_on_the_normalised_texts(texts: list[str]) -> None:
     forms = [comparable(text) for text in texts]
@@ -198,7 +195,6 @@ def test_scores_are_those_of_rouge_score_on_the_normalised_texts(texts: list[str
         assert scores[i][j] == SCORER.score(forms[i], forms[j])["rougeL"].fmeasure
 
 
-@settings(deadline=None)
 @given(st.lists(outputs, min_size=2, max_size=5), st.sampled_from(AGREEING))
 def test_equal_weights_and_families_of_one_change_nothing(texts: list[str], rule: Rule) -> None:
     neutral = judge(texts, rule, weights=[1.0] * len(texts), families=[f"f{i}" for i in range(len(texts))])

@@ -47,7 +47,6 @@ def variations(count: int, vocabulary: int, seed: int) -> list[str]:
     return [" ".join(text) for text in texts]
 
 
-@settings(deadline=None)
 @given(pools, few_words | some_words, st.sampled_from(THRESHOLDS))
 def test_the_decision_is_that_of_rouge_score(texts: list[str], text: str, threshold: float) -> None:
     best = next(iter(by_brute_force(texts, text)), None)
@@ -55,7 +54,6 @@ def test_the_decision_is_that_of_rouge_score(texts: list[str], text: str, thresh
     assert index_of(texts, threshold).nearest_above(text) == expected
 
 
-@settings(deadline=None)
 @given(pools, few_words | some_words, st.integers(0, 30))
 def test_the_most_similar_are_those_of_rouge_score(texts: list[str], text: str, k: int) -> None:
     assert index_of(texts).most_similar(text, k) == by_brute_force(texts, text)[:k]
@@ -164,7 +162,7 @@ def test_a_threshold_no_score_can_have_is_refused(threshold: float) -> None:
         NoveltyIndex(threshold)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=30), max_size=8), st.text(max_size=30))
 def test_any_text_can_be_known_and_asked_about(texts: list[str], text: str) -> None:
     index = index_of(texts)
@@ -185,7 +183,6 @@ def test_threads_may_add_and_ask_at_once() -> None:
     assert len(index) == 600
 
 
-@settings(deadline=None)
 @given(pools, pools, few_words | some_words, st.integers(1, 12))
 def test_a_ranking_brought_up_to_date_is_the_ranking_made_anew(
     before: list[str], after: list[str], text: str, k: int
@@ -199,14 +196,12 @@ def test_a_ranking_brought_up_to_date_is_the_ranking_made_anew(
     assert index.updated(text, ranking) == index.rank(text, k)
 
 
-@settings(deadline=None)
 @given(pools, st.lists(few_words | some_words | st.text(max_size=20), min_size=8, max_size=12), st.integers(0, 12))
 def test_many_ranked_at_once_are_ranked_as_each_alone(texts: list[str], asked: list[str], k: int) -> None:
     index = index_of(texts)
     assert index.rank_all(asked, k) == [index.rank(text, k) for text in asked]
 
 
-@settings(deadline=None)
 @given(st.lists(few_words | some_words | st.text(max_size=20), max_size=40), st.integers(0, 40), few_words)
 def test_many_added_at_once_are_known_as_those_added_one_by_one(texts: list[str], alone: int, text: str) -> None:
     index = index_of(texts[:alone])

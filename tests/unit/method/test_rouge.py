@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
@@ -16,20 +16,17 @@ phrases = st.lists(st.sampled_from(PIECES), max_size=25).map(" ".join)
 english = ascii_texts | phrases
 
 
-@settings(deadline=None)  # the first stem imports NLTK
 @given(english)
 def test_ascii_words_are_those_of_rouge_score(text: str) -> None:
     assert words(text) == PLAIN_TOKENS(text)
     assert stems(text) == STEMMED_TOKENS(text)
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[a-z]{1,6}(s|es|ed|ing|ly|ational|iveness|ement|y)?[a-z0-9]?", fullmatch=True))
 def test_a_stem_remembered_is_the_stem_of_rouge_score(word: str) -> None:
     assert stems(word) == STEMMED_TOKENS(word) == stems(word)
 
 
-@settings(deadline=None)
 @given(english, english)
 def test_scores_equal_those_of_rouge_score_to_the_last_bit(a: str, b: str) -> None:
     assert rouge_l(words(a), words(b)) == PLAIN.score(a, b)["rougeL"].fmeasure
@@ -94,13 +91,11 @@ def test_the_matrix_holds_every_pair_both_ways(texts: list[str]) -> None:
             assert matrix[i][j] == (1.0 if i == j else rouge_l(words(a), words(b)))
 
 
-@settings(deadline=None)
 @given(st.lists(english | st.text(max_size=20), max_size=5))
 def test_the_stemmed_matrix_is_that_of_the_stems(texts: list[str]) -> None:
     assert stemmed_rouge_l_matrix(texts) == rouge_l_matrix(map(stems, texts))
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(english, min_size=1, max_size=4), max_size=8))
 def test_a_memo_that_is_full_changes_no_score(instances: list[list[str]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataset.seed_files import load_seeds
@@ -43,7 +43,6 @@ def in_pieces(selection: Selection, count: int, size: int, ahead: int) -> list[D
         decisions += selection.decide(waiting.pop(0))
 
 
-@settings(deadline=None)
 @given(many_texts, many_texts, thresholds, st.integers(1, 12), st.integers(1, 9), st.integers(0, 3))
 def test_pieces_compared_ahead_are_decided_as_one_after_another(
     pool: list[str], candidates: list[str], threshold: float, k: int, size: int, ahead: int

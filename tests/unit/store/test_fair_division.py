@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.store.fair_division import divide_by_stage, divide_by_weight
+from shared.method.division import divide_by_stage
+from shared.store.fair_division import divide_by_weight
 
 names = st.sampled_from("abcde")
 wants = st.dictionaries(names, st.tuples(*[st.integers(0, 20)] * 3), min_size=1)

@@ -1,10 +1,10 @@
 """How long a worker takes to leave, by its own patience."""
 
+from shared.method.pace import FLUSH_S
 from shared.queue.app import make_app
 from shared.settings import SETTLE_S
 from workers import hinting, reconciler
 from workers.patience import DATABASE_WAITS_S
-from workers.streaming import FLUSH_S
 
 
 def test_a_worker_has_left_within_the_time_that_kubernetes_adds_to_the_calls() -> None:
