@@ -15,7 +15,7 @@ from shared.store.gate import count
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Candidate, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunTarget
-from shared.store.tables.work import TRIES, WorkItem, WorkState
+from shared.store.tables.work import TRIES, WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def dead_work(session: Session, run_id: uuid.UUID) -> Sequence[DeadWork]:
         )
         .outerjoin(Instance, Instance.id == WorkItem.instance_id)
         .outerjoin(Instruction, Instruction.id == instruction)
-        .where(WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED)
+        .where(WorkItem.run_id == run_id, in_state(WorkState.FAILED))
         .order_by(WorkItem.position, WorkItem.stage, WorkItem.voice)
     )
     return [DeadWork(**row._mapping) for row in rows]
@@ -79,7 +79,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
     it. A verdict stands, though an output may come late.
     """
     open_types = select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_(None))
-    dead = [WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED]
+    dead = [WorkItem.run_id == run_id, in_state(WorkState.FAILED)]
     if ids is not None:
         dead.append(WorkItem.id == any_of(ids))
     items = session.scalars(
