@@ -115,9 +115,8 @@ def _forget_stand_ins(session: Session, run_id: uuid.UUID, items: Sequence[WorkI
     session.execute(delete(Instance).where(Instance.instruction_id == any_of(instructions)))
     _forget_candidates(session, [item.id for item in by_stage[Stage.OUTPUT]])
     verdicts = [item.instance_id for item in by_stage[Stage.CONSENSUS] if item.instance_id]
-    if verdicts:  # which not every login may delete
-        of_run = Verdict.judgement_id == judgement_key(run_id)
-        session.execute(delete(Verdict).where(of_run, Verdict.instance_id == any_of(verdicts)))
+    of_run = Verdict.judgement_id == judgement_key(run_id)
+    session.execute(delete(Verdict).where(of_run, Verdict.instance_id == any_of(verdicts)))
     _count_down(session, run_id, "concluded", [*by_stage[Stage.INSTANCE], *by_stage[Stage.CONSENSUS]])
 
 

@@ -91,6 +91,11 @@ def test_an_operator_can_not(login: Login, statement: LiteralString) -> None:
     assert refused(login(Role.OPERATOR), statement)
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM instances", "DELETE FROM candidates", "DELETE FROM verdicts"])
+def test_an_operator_can_take_back_what_stood_in_for_dead_work(login: Login, statement: LiteralString) -> None:
+    assert not refused(login(Role.OPERATOR), statement)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
