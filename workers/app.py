@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from random import SystemRandom
+from signal import SIGTERM, signal
 from threading import Thread
 from traceback import format_exc
 from typing import Any
@@ -71,6 +72,12 @@ def _runtime() -> Runtime:
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     configure_logging(settings().log_level, secrets(os.environ))
+
+
+@celeryd_init.connect
+def _stop_before_the_start(**_: Any) -> None:
+    """Told to stop before Celery listens for it, a worker ends well: it holds nothing yet."""
+    signal(SIGTERM, lambda *_: os._exit(0))
 
 
 @celeryd_init.connect

@@ -1,6 +1,7 @@
 """What a worker does when it is told to stop: it ends what it can in the time that it has, and gives the rest back."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,19 @@ def hurried(engine: Engine, database_url: str, broker: Valkey, tmp_path: Path) -
     """Workers that have half a second to stop in."""
     with a_stack(engine, database_url, broker.url, tmp_path, DRAIN_S="0.5") as stack:
         yield stack
+
+
+def test_a_worker_that_is_told_to_stop_before_it_has_begun_ends_well(
+    engine: Engine, broker: Valkey, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE_S)
+        url = f"postgresql://someone@127.0.0.1:{silent.getsockname()[1]}/any"
+        with a_stack(engine, url, broker.url, tmp_path) as stack:
+            worker = stack.start(*QUEUES)
+            connection, _ = silent.accept()
+            with connection:
+                assert worker.stop() == 0, stack.logs()
 
 
 def test_calls_that_outlast_the_time_to_stop_are_broken_off_and_given_back(hurried: Stack) -> None:
