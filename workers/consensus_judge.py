@@ -76,7 +76,7 @@ def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Cla
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
     """Judge some instances and write verdicts and examples in one transaction."""
     began, instance_ids = time.time(), [claim.subject for claim in claims]
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         candidates = records.candidates(session, instance_ids)
         subjects = records.subjects(session, instance_ids)
         retracted = records.retracted_with(session, candidates)

@@ -25,10 +25,10 @@ from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
 from shared.store.new_records import NewInstruction
-from shared.store.runs import is_running, rejection_counts, targets_of
+from shared.store.runs import Target, is_running, rejection_counts, targets_of
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.records import RecordState
-from shared.store.tables.runs import RunState, RunTarget
+from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem
 from shared.store.work import add_work
 from workers.endings import end, end_if_due
@@ -82,7 +82,7 @@ def _advance_once(runtime: Runtime, context: RunContext, task_type: TaskType) ->
 
 def _foresee(runtime: Runtime, context: RunContext, task_type: TaskType) -> dict[uuid.UUID, list[_Foreseen]]:
     """Parse, filter and compare whatever the gate is about to judge with all that is known by now."""
-    with runtime.sessions() as session:
+    with runtime.sessions.begin() as session:
         proposals = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
         if not proposals:
             return {}
@@ -117,14 +117,16 @@ def _gate(
     foreseen: Mapping[uuid.UUID, list[_Foreseen]],
 ) -> tuple[int, list[NewInstruction]]:
     """Judge the proposals whose turn it is; returns how many, and the instructions that they held."""
-    ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS)
+    ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS, foreseen)
     if not ended:
         return 0, []
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
     records: list[NewInstruction] = []
     for proposal in ended:
-        seen = foreseen.get(proposal.work_id) or _compared(_seen(context, proposal), synced.index)
+        seen = foreseen.get(proposal.work_id)
+        if seen is None:
+            seen = _compared(_seen(context, proposal), synced.index)
         records += _judged(context, task_type, proposal, seen, synced)
     insert_records(session, records)
     accepted = [record for record in records if record.state == RecordState.ACCEPTED]
@@ -192,7 +194,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
     return follow.propose(session, context.job, target)
 
 
-def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
+def _conclude(session: Session, context: RunContext, target: Target) -> None:
     """The examples are the first of their order, so what stands before the last one must end first."""
     task_type = TaskType(target.task_type)
     last = gate.last_wanted_position(session, context.run_id, task_type, target.target)
@@ -206,7 +208,7 @@ def _conclude(session: Session, context: RunContext, target: RunTarget) -> None:
     drop_ready_work(session, context.run_id, of_type)
 
 
-def _why_barren(session: Session, target: RunTarget) -> str:
+def _why_barren(session: Session, target: Target) -> str:
     counts = rejection_counts(session, target.run_id, TaskType(target.task_type))
     most = ", ".join(f"{reason} {count}" for reason, count in counts[:4]) or "none"
     barren_for = target.gated - target.gated_at_last_example

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
@@ -22,8 +23,9 @@ from workers.calls import PreparedCall, prepare
 from workers.stages import Answered, Follow, GivenUp, LMStage
 
 
+@lru_cache(maxsize=4096)
 def demonstrations(context: RunContext, task_type: TaskType, number: int) -> tuple[Demonstration, ...]:
-    """The seeds that the instance of accepted instruction `number` is made with."""
+    """The seeds that the instance of accepted instruction `number` is made with; few-shot voices ask for them again."""
     stage = context.job.instances
     return sample_instance_demonstrations(
         context.shown_seeds[task_type],

@@ -21,7 +21,7 @@ def take_part(runtime: Runtime, app: Celery, pool: TaskPool) -> None:
     What is begun so takes a thread of the pool, as if it was hinted at, and the pool waits for it when it stops.
     """
     try:
-        with runtime.sessions() as session:
+        with runtime.sessions.begin() as session:
             due = due_queues(session)
     except SQLAlchemyError as error:
         return log.warning("not known what is due, will wait for hints", error=cause(error))

@@ -45,7 +45,7 @@ def reconcile(runtime: Runtime) -> bool:
         _tell_of(expired)
         for run_id in running:
             _advance(runtime, run_id)
-        with runtime.sessions() as session:
+        with runtime.sessions.begin() as session:
             due = due_queues(session)
             ages = [age for run_id in running if (age := oldest_open_s(session, run_id)) is not None]
         if ages:

@@ -42,6 +42,9 @@ STORE_THREADS = 8  # that claim and write for the loop's streams
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
 
+# Plans are kept, and a new database's were made while its tables were so small that reading all of them was cheapest.
+LOOKING_UP = {"enable_seqscan": "off"}
+
 
 def _threads_that_agree() -> ThreadPoolExecutor:
     """Apart from the others, so that nothing slow can hold up what windows agree on."""
@@ -122,7 +125,7 @@ class Runtime:
         """Connect to Postgres; call it after the fork, if there is one."""
         gc.freeze()  # what is loaded by now stays; looking through it again and again costs a tenth of the CPU
         gc.set_threshold(GARBAGE_AFTER)
-        engine = make_engine(database_url, pool_size=CONNECTIONS)
+        engine = make_engine(database_url, pool_size=CONNECTIONS, settings=LOOKING_UP)
         worker = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # containers may share the first two
         run_events = report_runs(engine, os.environ)
         return cls(engine, make_sessions(engine), Hinting(app), worker, lease_slack_s, run_events=run_events)
@@ -130,7 +133,7 @@ class Runtime:
     def context(self, run_id: uuid.UUID) -> RunContext | None:
         """What there is to know of a run, read once for each revision of its job; `None` if there is no such run."""
         known = self._contexts.get(run_id)
-        with self.sessions() as session:
+        with self.sessions.begin() as session:
             if known and known.revision == revision_of(session, run_id):
                 return known
             context = load_run(session, run_id)

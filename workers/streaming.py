@@ -309,7 +309,7 @@ class Stream:
             return [prepared for each in sound for prepared in self._render_alone(each)]
 
     def _render(self, claims: Sequence[Claim]) -> list[PreparedCall]:
-        with Timed(Operation.PREPARE, len(claims)), self.runtime.sessions() as session:
+        with Timed(Operation.PREPARE, len(claims)), self.runtime.sessions.begin() as session:
             return self.stage.prepare(session, self.context, claims)
 
     def _render_alone(self, claim: Claim) -> list[PreparedCall]:
@@ -329,11 +329,11 @@ class Stream:
             work.give_back(session, claims, tried=True)
 
     def _is_due(self, queue: str) -> bool:
-        with self.runtime.sessions() as session:
+        with self.runtime.sessions.begin() as session:
             return work.count_due(session, self.context.run_id, queue, 1) > 0
 
     def _do_others_wait(self) -> bool:
-        with self.runtime.sessions() as session:
+        with self.runtime.sessions.begin() as session:
             due = sweeping.due_queues(session)
         return any(each.queue == self.queue and (each.run_id, each.queue) not in self.runtime.streams for each in due)
 

@@ -23,7 +23,7 @@ from shared.queue.late_voices import add_voice
 from shared.store.runs import find_run
 from shared.store.states import hold_run
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 PATIENCE_S = 30.0  # with calls that are under way
 
@@ -89,7 +89,7 @@ def _wait_until_idle(session: Session, run: Run) -> None:
         pausable = run.state == RunState.RUNNING
         mend = f"Pause it first: ensemble-instruct pause {run.name}" if pausable else ""
         raise NotAddableError(name=run.name, state=run.state, mend=mend)
-    under_way = select(func.count()).where(WorkItem.run_id == run.id, WorkItem.state == WorkState.LEASED)
+    under_way = select(func.count()).where(WorkItem.run_id == run.id, in_state(WorkState.LEASED))
     until = time.monotonic() + PATIENCE_S
     while count := session.scalar(under_way):
         if time.monotonic() > until:

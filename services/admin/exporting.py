@@ -47,6 +47,11 @@ class ColumnsNowhereError(UserError):
     """--columns is for the formats jsonl and messages; parquet and hf have all columns, alpaca has its own."""
 
 
+class NoLicenceError(UserError):
+    """--licence '{given}' names no licence, so nothing could carry one of these; write it like apache-2.0,mit, or leave
+    it out to take what has any."""
+
+
 class PromptNowhereError(UserError):
     """--alpaca-prompt is for the format alpaca."""
 
@@ -138,7 +143,7 @@ def export_runs(
         columns=_columns(columns),
         alpaca_prompt=alpaca_prompt,
         surplus=surplus,
-        licences=tuple(sorted({each.strip().lower() for each in (licence or "").split(",") if each.strip()})),
+        licences=_licences(licence),
         min_agreement=min_agreement,
         split=_split(split),
         limit=limit,
@@ -218,6 +223,15 @@ def _columns(given: str | None) -> tuple[Column, ...]:
         if name not in set(Column):
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(Column)}", param_hint="--columns")
     return tuple(column for column in Column if column in names)
+
+
+def _licences(given: str | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    names = {each.strip().lower() for each in given.split(",") if each.strip()}
+    if not names:
+        raise NoLicenceError(given=given)
+    return tuple(sorted(names))
 
 
 def _split(given: str | None) -> tuple[tuple[str, Decimal], ...]:

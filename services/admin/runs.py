@@ -21,9 +21,9 @@ from shared.errors import UserError, WorldError
 from shared.job import JobSpec
 from shared.method.tasks import TaskType
 from shared.store.progress import RunProgress, run_progress
-from shared.store.runs import find_run, list_runs, targets_of
+from shared.store.runs import Target, find_run, list_runs, targets_of
 from shared.store.states import RESUMABLE
-from shared.store.tables.runs import Run, RunState, RunTarget
+from shared.store.tables.runs import Run, RunState
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="the run's name, id, or the beginning of its id")]
 JudgementNumber = Annotated[
@@ -77,7 +77,7 @@ def _made(row: RunRow, kind: TaskType) -> str:
     return f"{min(row.examples[kind], row.targets[kind])}/{row.targets[kind]}" if kind in row.targets else ""
 
 
-def _row(run: Run, targets: Mapping[TaskType, RunTarget]) -> RunRow:
+def _row(run: Run, targets: Mapping[TaskType, Target]) -> RunRow:
     examples = {str(kind): target.examples for kind, target in targets.items()}
     wanted = {str(kind): target.target for kind, target in targets.items()}
     return RunRow(run.id, run.name, run.job.get("owner"), run.state, examples, wanted, run.created_at)

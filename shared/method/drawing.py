@@ -13,7 +13,12 @@ T = TypeVar("T")
 
 def choice(among: Sequence[T], chance: Random) -> T:
     """One of `among`, which may not be empty."""
-    return among[_below(len(among), chance)]
+    getrandbits, limit = chance.getrandbits, len(among)
+    bits = limit.bit_length()
+    place = getrandbits(bits)
+    while place >= limit:
+        place = getrandbits(bits)
+    return among[place]
 
 
 def sample(among: Sequence[T], count: int, chance: Random) -> list[T]:
@@ -22,9 +27,12 @@ def sample(among: Sequence[T], count: int, chance: Random) -> list[T]:
     count = min(count, left)
     if left > _as_large_as_a_set(count):
         return [among[place] for place in _places(left, count, chance)]
-    pool, drawn = list(among), []
+    getrandbits, pool, drawn = chance.getrandbits, list(among), []
     for _ in range(count):
-        place = _below(left, chance)
+        bits = left.bit_length()
+        place = getrandbits(bits)
+        while place >= left:
+            place = getrandbits(bits)
         left -= 1
         drawn.append(pool[place])
         pool[place] = pool[left]
@@ -44,11 +52,3 @@ def _places(among: int, count: int, chance: Random) -> list[int]:
 def _as_large_as_a_set(count: int) -> int:
     """Up to how many a copy of the list takes less memory than a set of those drawn."""
     return 21 + (4 ** ceil(log(count * 3, 4)) if count > 5 else 0)
-
-
-def _below(limit: int, chance: Random) -> int:
-    bits = limit.bit_length()
-    drawn = chance.getrandbits(bits)
-    while drawn >= limit:
-        drawn = chance.getrandbits(bits)
-    return drawn

@@ -174,7 +174,12 @@ def _starts_with(text: str, starts: tuple[str, ...]) -> bool:
 
 def _is_placeholder(text: str, placeholders: tuple[str, ...]) -> bool:
     bare = _fold(text.strip().strip("<>[](){}"))
-    return {bare, bare.removesuffix(".")} & set(map(_fold, placeholders)) != set()
+    return not _folded(placeholders).isdisjoint((bare, bare.removesuffix(".")))
+
+
+@lru_cache(maxsize=16)
+def _folded(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_fold, texts))
 
 
 def _same(text: str, instruction: str) -> bool:

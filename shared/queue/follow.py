@@ -12,12 +12,12 @@ from shared.store.gate import count
 from shared.store.keys import position
 from shared.store.new_records import NewInstance, NewInstruction
 from shared.store.records import Complete
+from shared.store.runs import Target
 from shared.store.tables.records import Instance, Instruction
-from shared.store.tables.runs import RunTarget
 from shared.store.work import NewWork, add_work
 
 
-def progress_of(target: RunTarget) -> Progress:
+def progress_of(target: Target) -> Progress:
     """A target's counters as plain values."""
     return Progress(
         target=target.target,
@@ -30,7 +30,7 @@ def progress_of(target: RunTarget) -> Progress:
     )
 
 
-def propose(session: Session, job: JobSpec, target: RunTarget) -> int:
+def propose(session: Session, job: JobSpec, target: Target) -> int:
     """Add the proposals that a target still needs; returns how many."""
     added = proposals_to_add(progress_of(target), job.instructions.lookahead)
     task_type = TaskType(target.task_type)

@@ -13,6 +13,11 @@ def uuid_array(keys: Iterable[uuid.UUID | str]) -> str:
     return "{" + ",".join(map(str, keys)) + "}"
 
 
+def int_array(numbers: Iterable[int]) -> str:
+    """Numbers as Postgres writes an `int[]`."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
 class _UuidArray(UserDefinedType[Iterable[uuid.UUID]]):
     cache_ok = True
     render_bind_cast = True

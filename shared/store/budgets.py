@@ -7,13 +7,13 @@ import uuid
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.job import Budget
+from shared.store.driver import driver_sql
 from shared.store.locks import lock
 from shared.store.tables.runs import Run, RunSpending, RunState
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,15 @@ class Spending:
 
 def spend(session: Session, run_id: uuid.UUID, worker: str, generations: int, tokens: int) -> None:
     """Count what a worker writes."""
-    row = insert(RunSpending).values(run_id=run_id, worker=worker, generations=generations, tokens=tokens)
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=["run_id", "worker"],
-            set_={
-                "generations": RunSpending.generations + row.excluded.generations,
-                "tokens": RunSpending.tokens + row.excluded.tokens,
-            },
-        )
-    )
+    driver_sql(session, _SPEND, run_id=run_id, worker=worker, generations=generations, tokens=tokens)
+
+
+_SPEND = """
+    INSERT INTO run_spending AS s (run_id, worker, generations, tokens)
+    VALUES (%(run_id)s, %(worker)s, %(generations)s, %(tokens)s)
+    ON CONFLICT (run_id, worker) DO UPDATE SET
+      generations = s.generations + excluded.generations, tokens = s.tokens + excluded.tokens
+"""
 
 
 def spending(session: Session, run_id: uuid.UUID) -> Spending:
@@ -78,9 +77,7 @@ def affordable(session: Session, run_id: uuid.UUID, budget: Budget, calls: int) 
     if spent(session, run_id, budget):
         return 0
     under_way = session.scalar(
-        select(func.count()).where(
-            WorkItem.run_id == run_id, WorkItem.model.is_not(None), WorkItem.state == WorkState.LEASED
-        )
+        select(func.count()).where(WorkItem.run_id == run_id, WorkItem.model.is_not(None), in_state(WorkState.LEASED))
     )
     left = budget.generations - spending(session, run_id).generations - (under_way or 0)
     return max(0, min(calls, left))

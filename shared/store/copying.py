@@ -7,14 +7,14 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
-import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import ARRAY, Column, Uuid, exc
+from sqlalchemy import ARRAY, Column, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from shared.store.arrays import uuid_array
 from shared.store.base import Base
+from shared.store.driver import driver_cursor
 from shared.store.new_records import NewRecord
 
 Row = Mapping[str, Any]
@@ -40,19 +40,14 @@ def copy_rows(session: Session, kind: type[Base], rows: Sequence[Row]) -> None:
 def _copy(session: Session, kind: type[Base], names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     quoted = ", ".join(f'"{name}"' for name in names)
     statement = f'COPY "{kind.__tablename__}" ({quoted}) FROM STDIN'
-    dumps = [_dumps(kind)[name] for name in names]
-    connection = session.connection()
-    cursor = connection.connection.cursor()
-    try:
-        with cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row([_written(value, dump) for value, dump in zip(row, dumps, strict=True)])
-    except psycopg.Error as error:
-        raise exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
-
-
-def _written(value: object, dump: Dump | None) -> object:
-    return value if dump is None or value is None else dump(value)
+    dumps = [(place, dump) for place, name in enumerate(names) if (dump := _dumps(kind)[name])]
+    with driver_cursor(session, statement) as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            values = list(row)
+            for place, dump in dumps:
+                if values[place] is not None:
+                    values[place] = dump(values[place])
+            copy.write_row(values)
 
 
 @lru_cache

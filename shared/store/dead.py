@@ -15,7 +15,7 @@ from shared.store.gate import count
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Candidate, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunTarget
-from shared.store.tables.work import TRIES, WorkItem, WorkState
+from shared.store.tables.work import TRIES, WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def dead_work(session: Session, run_id: uuid.UUID) -> Sequence[DeadWork]:
         )
         .outerjoin(Instance, Instance.id == WorkItem.instance_id)
         .outerjoin(Instruction, Instruction.id == instruction)
-        .where(WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED)
+        .where(WorkItem.run_id == run_id, in_state(WorkState.FAILED))
         .order_by(WorkItem.position, WorkItem.stage, WorkItem.voice)
     )
     return [DeadWork(**row._mapping) for row in rows]
@@ -79,7 +79,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
     it. A verdict stands, though an output may come late.
     """
     open_types = select(RunTarget.task_type).where(RunTarget.run_id == run_id, RunTarget.completed_at.is_(None))
-    dead = [WorkItem.run_id == run_id, WorkItem.state == WorkState.FAILED]
+    dead = [WorkItem.run_id == run_id, in_state(WorkState.FAILED)]
     if ids is not None:
         dead.append(WorkItem.id == any_of(ids))
     items = session.scalars(
@@ -115,9 +115,8 @@ def _forget_stand_ins(session: Session, run_id: uuid.UUID, items: Sequence[WorkI
     session.execute(delete(Instance).where(Instance.instruction_id == any_of(instructions)))
     _forget_candidates(session, [item.id for item in by_stage[Stage.OUTPUT]])
     verdicts = [item.instance_id for item in by_stage[Stage.CONSENSUS] if item.instance_id]
-    if verdicts:  # which not every login may delete
-        of_run = Verdict.judgement_id == judgement_key(run_id)
-        session.execute(delete(Verdict).where(of_run, Verdict.instance_id == any_of(verdicts)))
+    of_run = Verdict.judgement_id == judgement_key(run_id)
+    session.execute(delete(Verdict).where(of_run, Verdict.instance_id == any_of(verdicts)))
     _count_down(session, run_id, "concluded", [*by_stage[Stage.INSTANCE], *by_stage[Stage.CONSENSUS]])
 
 

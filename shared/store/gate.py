@@ -4,16 +4,16 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, BigInteger, Integer, any_, bindparam, exists, func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
-from shared.store.arrays import any_of
+from shared.store.arrays import int_array, uuid_array
+from shared.store.driver import driver_sql
 from shared.store.keys import judgement_key
-from shared.store.marks import is_retracted
-from shared.store.tables.records import Example, Generation, Instruction, RecordState
+from shared.store.tables.records import Example, Instruction, RecordState
 from shared.store.tables.runs import Run, RunTarget
-from shared.store.tables.work import TRIES, WorkItem, WorkState
+from shared.store.tables.work import TRIED, WorkItem, WorkState, in_state
 
 OPEN = (WorkState.READY, WorkState.LEASED)
 PAGE = 10_000  # rows
@@ -30,41 +30,38 @@ class Proposal:
     finish_reason: str | None
 
 
-def proposals_in_turn(session: Session, run_id: uuid.UUID, task_type: TaskType, most: int) -> list[Proposal]:
+def proposals_in_turn(
+    session: Session, run_id: uuid.UUID, task_type: TaskType, most: int, known: Collection[uuid.UUID] = ()
+) -> list[Proposal]:
     """The ended proposals that the gate has not seen, in order, up to the first still on its first try.
 
     Waiting for first tries makes the order, and so the outcome, the same however many workers ran;
-    a proposal that is being retried is passed over, and seen when it comes.
+    a proposal that is being retried is passed over, and seen when it comes. Of those `known` the response is left out.
     """
-    ungated = (
-        WorkItem.run_id == run_id,
-        WorkItem.task_type == task_type,
-        WorkItem.stage == Stage.INSTRUCTION,
-        ~WorkItem.gated,
-    )
-    first_open = select(func.min(WorkItem.position)).where(*ungated, WorkItem.state.in_(OPEN), TRIES == 0)
-    rows = session.execute(
-        select(WorkItem.id, WorkItem.position, Generation.id, Generation.response, Generation.finish_reason)
-        .outerjoin(Generation, (Generation.work_item_id == WorkItem.id) & Generation.response.is_not(None))
-        .where(
-            *ungated,
-            WorkItem.state.not_in(OPEN),
-            WorkItem.position < func.coalesce(first_open.scalar_subquery(), 2**62),
-        )
-        .order_by(WorkItem.position)
-        .limit(most)
-    )
+    rows = driver_sql(session, _IN_TURN, run_id=run_id, task_type=task_type.value, most=most, known=uuid_array(known))
     return [Proposal(*row) for row in rows]
+
+
+_UNGATED = "run_id = %(run_id)s AND task_type = %(task_type)s AND stage = 'instruction' AND NOT gated"
+_IN_TURN = f"""
+    SELECT w.id, w.position, g.id, CASE WHEN w.id <> ALL (%(known)s::uuid[]) THEN g.response END, g.finish_reason
+    FROM (
+      SELECT id, position FROM work_items WHERE {_UNGATED} AND state NOT IN ('ready', 'leased') AND position < coalesce(
+        (SELECT min(position) FROM work_items WHERE {_UNGATED} AND state IN ('ready', 'leased') AND {TRIED} = 0),
+        {2**62}
+      )
+      ORDER BY position LIMIT %(most)s
+    ) w LEFT JOIN generations g ON g.work_item_id = w.id AND g.response IS NOT NULL
+    ORDER BY w.position
+"""  # noqa: S608 - our words
 
 
 def mark_gated(session: Session, work_ids: Sequence[uuid.UUID]) -> None:
     """Remember that the gate has seen these proposals."""
-    session.execute(
-        update(WorkItem)
-        .where(WorkItem.id == any_of(work_ids))
-        .values(gated=True)
-        .execution_options(synchronize_session=False)
-    )
+    driver_sql(session, _MARK_GATED, ids=uuid_array(work_ids))
+
+
+_MARK_GATED = "UPDATE work_items SET gated = true WHERE id = ANY (%(ids)s::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +80,19 @@ def accepted_since(
 
     They are read page by page: as a rule there are few, and after a restart a million.
     """
-    statement = (
-        select(Instruction.id, Instruction.accepted_order, Instruction.text)
-        .where(Instruction.run_id == run_id, Instruction.task_type == task_type)
-        .order_by(Instruction.accepted_order)
-        .limit(PAGE)
-    )
     while True:
-        rows = session.execute(statement.where(Instruction.accepted_order >= order)).all()
-        page = [AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None]
-        yield from page
-        if len(page) < PAGE:
+        rows = driver_sql(session, _ACCEPTED_SINCE, run_id=run_id, task_type=task_type.value, order=order, page=PAGE)
+        yield from (AcceptedInstruction(*row) for row in rows)
+        if len(rows) < PAGE:
             return
-        order = page[-1].order + 1
+        order = rows[-1][1] + 1
+
+
+_ACCEPTED_SINCE = """
+    SELECT id, accepted_order, text FROM instructions
+    WHERE run_id = %(run_id)s AND task_type = %(task_type)s AND accepted_order >= %(order)s
+    ORDER BY accepted_order LIMIT %(page)s
+"""
 
 
 def accepted_elsewhere(
@@ -130,48 +127,53 @@ def shown_at(
     """The accepted instructions of these numbers, but for those that are retracted."""
     if not orders:
         return {}
-    rows = session.execute(
-        select(Instruction.id, Instruction.accepted_order, Instruction.text).where(
-            Instruction.run_id == run_id,
-            Instruction.task_type == task_type,
-            Instruction.accepted_order == any_(bindparam(None, list(orders), ARRAY(Integer))),
-            ~is_retracted(Instruction.id),
-        )
+    rows = driver_sql(
+        session,
+        _SHOWN_AT,
+        run_id=run_id,
+        task_type=task_type.value,
+        orders=int_array(orders),
     )
-    return {order: AcceptedInstruction(id, order, text) for id, order, text in rows if order is not None}
+    return {order: AcceptedInstruction(id, order, text) for id, order, text in rows}
+
+
+_SHOWN_AT = """
+    SELECT id, accepted_order, text FROM instructions i
+    WHERE run_id = %(run_id)s AND task_type = %(task_type)s AND accepted_order = ANY (%(orders)s::int[])
+      AND NOT EXISTS (
+        SELECT FROM retracted_records m JOIN retractions t ON t.id = m.retraction_id
+        WHERE m.record_id = i.id AND m.kind = 'instruction' AND t.undone_at IS NULL
+      )
+"""
 
 
 def accepted_before(
     session: Session, run_id: uuid.UUID, task_type: TaskType, positions: Collection[int]
 ) -> dict[int, int]:
     """How many instructions had been accepted when the gate came to each of these positions."""
-    asked = func.unnest(bindparam(None, list(positions), ARRAY(BigInteger))).column_valued("asked")
-    newest = (
-        select(Instruction.accepted_order)
-        .where(
-            Instruction.run_id == run_id,
-            Instruction.task_type == task_type,
-            Instruction.position < asked,
-            Instruction.state == RecordState.ACCEPTED,
-        )
-        .order_by(Instruction.position.desc())
-        .limit(1)
+    rows = driver_sql(
+        session, _ACCEPTED_BEFORE, run_id=run_id, task_type=task_type.value, positions=int_array(positions)
     )
-    rows = session.execute(select(asked, newest.scalar_subquery()))
     return {position: 0 if order is None else order + 1 for position, order in rows}
+
+
+_ACCEPTED_BEFORE = """
+    SELECT asked.position, (
+      SELECT accepted_order FROM instructions
+      WHERE run_id = %(run_id)s AND task_type = %(task_type)s AND position < asked.position AND state = 'accepted'
+      ORDER BY position DESC LIMIT 1
+    )
+    FROM unnest(%(positions)s::bigint[]) AS asked (position)
+"""
 
 
 def count(session: Session, run_id: uuid.UUID, task_type: TaskType, **added: int) -> None:
     """Add to a run's counters for a task type, e.g. `count(..., concluded=3, examples=2)`."""
-    values = {name: getattr(RunTarget, name) + amount for name, amount in added.items()}
+    changes = [f"{name} = {name} + %({name})s" for name in added]
     if added.get("examples"):
-        values["gated_at_last_example"] = RunTarget.gated
-    session.execute(
-        update(RunTarget)
-        .where(RunTarget.run_id == run_id, RunTarget.task_type == task_type)
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
+        changes.append("gated_at_last_example = gated")
+    statement = f"UPDATE run_targets SET {', '.join(changes)} WHERE run_id = %(run_id)s AND task_type = %(task_type)s"  # noqa: S608 - our words
+    driver_sql(session, statement, run_id=run_id, task_type=task_type.value, **added)
 
 
 def count_each(session: Session, run_id: uuid.UUID, **added: Sequence[TaskType]) -> None:
@@ -220,7 +222,7 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
                     WorkItem.run_id == run_id,
                     WorkItem.task_type == task_type,
                     WorkItem.stage != Stage.INSTRUCTION,
-                    WorkItem.state.in_(OPEN),
+                    in_state(*OPEN),
                     ~WorkItem.late,
                     WorkItem.position < position,
                 )
@@ -231,15 +233,13 @@ def open_before(session: Session, run_id: uuid.UUID, task_type: TaskType, positi
 
 def under_way(session: Session, run_id: uuid.UUID) -> bool:
     """Whether anything of a run is being worked on, or could be without a further LM call."""
-    at_work = (WorkItem.state == WorkState.LEASED) | (
-        (WorkItem.state == WorkState.READY) & (WorkItem.stage == Stage.CONSENSUS)
-    )
+    at_work = in_state(WorkState.LEASED) | (in_state(WorkState.READY) & (WorkItem.stage == Stage.CONSENSUS))
     return bool(session.scalar(select(exists().where(WorkItem.run_id == run_id, at_work))))
 
 
 def awaits_late_outputs(session: Session, run_id: uuid.UUID) -> bool:
     """Whether late outputs of a run are still to come."""
-    awaited = (WorkItem.run_id == run_id, WorkItem.late, WorkItem.state.in_(OPEN))
+    awaited = (WorkItem.run_id == run_id, WorkItem.late, in_state(*OPEN))
     return bool(session.scalar(select(exists().where(*awaited))))
 
 
@@ -250,7 +250,7 @@ def has_late_work(session: Session, run_id: uuid.UUID) -> bool:
 
 def is_open(session: Session, run_id: uuid.UUID, stage: Stage, model: str) -> bool:
     """Whether work of a stage waits for a model."""
-    waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, WorkItem.state.in_(OPEN))
+    waits = (WorkItem.run_id == run_id, WorkItem.stage == stage, WorkItem.model == model, in_state(*OPEN))
     return bool(session.scalar(select(exists().where(*waits))))
 
 

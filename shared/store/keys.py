@@ -7,6 +7,8 @@ from functools import lru_cache
 
 NAMESPACE = uuid.UUID("6f1b3c52-6a5e-5a0e-9d6c-2f3a54c1e7b0")
 _NAMESPACE = NAMESPACE.bytes
+_MARKS = (5 << 76) | (2 << 62)  # of version 5 and of RFC 4122's variant
+_UNMARKED = ((1 << 128) - 1) & ~((15 << 76) | (3 << 62))
 POSITIONS_PER_PROPOSAL = 32
 
 
@@ -14,7 +16,7 @@ def key(*parts: object) -> uuid.UUID:
     """The key of the thing that these parts name, e.g. `key("instance", instruction_id)`."""
     # As uuid5 makes it, but for a copy or two: five of these are made for each call.
     digest = hashlib.sha1(_NAMESPACE + "\x1f".join(map(str, parts)).encode(), usedforsecurity=False).digest()
-    return uuid.UUID(bytes=digest[:16], version=5)
+    return uuid.UUID(int=int.from_bytes(digest[:16]) & _UNMARKED | _MARKS)
 
 
 @lru_cache(maxsize=256)

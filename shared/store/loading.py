@@ -17,7 +17,7 @@ from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunContext:
     """A run's job, its templates by id, its seeds by type in the seed file's order, its models' keys.
 

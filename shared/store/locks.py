@@ -7,12 +7,14 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shared.store.driver import driver_sql
+
 STANDSTILL_S = 15
 
 
 def lock(session: Session, *name: object) -> None:
     """Wait for the lock of this name; it is held until the transaction ends."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": _join(name)})
+    driver_sql(session, "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))", name=_join(name))
 
 
 def try_lock(session: Session, *name: object) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.method.tasks import Stage, TaskType
 from shared.store.budgets import spending
 from shared.store.tables.runs import RunTarget
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 MOST_SAMPLED = 20_000  # calls whose latency is looked at one by one
 
@@ -136,7 +136,7 @@ def _gated(session: Session, run_id: uuid.UUID) -> dict[TaskType, int]:
             select(WorkItem.task_type, func.count())
             .where(
                 WorkItem.run_id == run_id,
-                WorkItem.state == WorkState.FAILED,
+                in_state(WorkState.FAILED),
                 WorkItem.stage == Stage.INSTRUCTION,
                 WorkItem.gated,
             )

@@ -15,10 +15,10 @@ from shared.store.budgets import Spending, spending
 from shared.store.endpoints import EndpointView, endpoint_views
 from shared.store.judgements import count_retracted
 from shared.store.keys import judgement_key
-from shared.store.runs import targets_of
+from shared.store.runs import Target, targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
-from shared.store.tables.runs import Model, Run, RunTarget
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.runs import Model, Run
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 
 @dataclass(slots=True)
@@ -128,13 +128,13 @@ def oldest_open_s(session: Session, run_id: uuid.UUID) -> float | None:
     """For how long the oldest unfinished piece of a run's work has been due, in seconds; `None` if none is."""
     earliest = select(func.min(WorkItem.ready_at)).where(WorkItem.run_id == run_id, WorkItem.ready_at <= func.now())
     # Each state has an index of its own.
-    by_state = [earliest.where(WorkItem.state == state) for state in (WorkState.READY, WorkState.LEASED)]
+    by_state = [earliest.where(in_state(state)) for state in (WorkState.READY, WorkState.LEASED)]
     oldest = func.least(*(statement.scalar_subquery() for statement in by_state))
     found = session.scalar(select(func.extract("epoch", func.now() - oldest)))
     return None if found is None else float(found)
 
 
-def _type(target: RunTarget, stages: dict[Stage, StageCounts]) -> TypeProgress:
+def _type(target: Target, stages: dict[Stage, StageCounts]) -> TypeProgress:
     return TypeProgress(
         target=target.target,
         examples=target.examples,
@@ -179,7 +179,7 @@ def _stages(session: Session, run_id: uuid.UUID) -> dict[TaskType, dict[Stage, S
                 cell.reasons[reason or ""] = count
     still_open = (
         select(WorkItem.task_type, WorkItem.stage, func.count())
-        .where(WorkItem.run_id == run_id, WorkItem.state.in_([WorkState.READY, WorkState.LEASED]))
+        .where(WorkItem.run_id == run_id, in_state(WorkState.READY, WorkState.LEASED))
         .group_by(WorkItem.task_type, WorkItem.stage)
     )
     for task_type, stage, count in session.execute(still_open):
@@ -213,7 +213,7 @@ def _trouble(session: Session, run_id: uuid.UUID) -> dict[str, tuple[int, int, s
         .where(
             WorkItem.run_id == run_id,
             WorkItem.model.is_not(None),
-            (WorkItem.state == WorkState.LEASED) | ((WorkItem.state == WorkState.READY) & WorkItem.fault.is_not(None)),
+            in_state(WorkState.LEASED) | (in_state(WorkState.READY) & WorkItem.fault.is_not(None)),
         )
         .order_by(WorkItem.ready_at)
         .limit(10_000)

@@ -6,17 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import TaskType
-from shared.store.arrays import uuid_array
+from shared.store.arrays import int_array, uuid_array
 from shared.store.driver import driver_sql
 from shared.store.gate import AcceptedInstruction
 from shared.store.marks import retracted_among
 from shared.store.tables.records import RecordState
-from shared.store.tables.runs import RunTarget, Server
+from shared.store.tables.runs import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +131,7 @@ def count_outputs(session: Session, instance_ids: Sequence[uuid.UUID]) -> list[C
     sake, so a lock on the keys too (a full FOR UPDATE) would have the two wait for each other.
     """
     counts = Counter(instance_ids)
-    outputs = "{" + ",".join(map(str, counts.values())) + "}"
-    rows = driver_sql(session, _COUNT, ids=uuid_array(counts), outputs=outputs)
+    rows = driver_sql(session, _COUNT, ids=uuid_array(counts), outputs=int_array(counts.values()))
     return [Complete(id, run_id, TaskType(task_type)) for id, run_id, task_type, pending in rows if pending == 0]
 
 
@@ -153,5 +151,10 @@ def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:
 
     None is met until the transaction ends: an example would be written as wanted just as its type closes.
     """
-    targets = select(RunTarget).where(RunTarget.run_id == run_id).order_by(RunTarget.task_type).with_for_update()
-    return {TaskType(row.task_type) for row in session.scalars(targets) if row.completed_at is not None}
+    targets = driver_sql(session, _COMPLETED, run_id=run_id)
+    return {TaskType(task_type) for task_type, completed in targets if completed}
+
+
+_COMPLETED = """
+    SELECT task_type, completed_at IS NOT NULL FROM run_targets WHERE run_id = %(run_id)s ORDER BY task_type FOR UPDATE
+"""

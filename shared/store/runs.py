@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import String, cast, func, or_, select
@@ -16,13 +17,14 @@ from shared.method.prompts import PromptTemplate
 from shared.method.tasks import SeedTask, Stage, TaskType
 from shared.store.arrays import any_of
 from shared.store.base import Base
+from shared.store.driver import driver_sql
 from shared.store.judgements import judgement_row
 from shared.store.keys import judgement_key, key
 from shared.store.tables.records import Instance, Instruction, Verdict
 from shared.store.tables.runs import GOING_ON, Model, Run, RunPrompt, RunSeed, RunState, RunTarget
 from shared.store.tables.runs import PromptTemplate as PromptRow
 from shared.store.tables.runs import SeedTask as SeedRow
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 from shared.store.transitions import Transition, announce
 
 
@@ -177,7 +179,7 @@ def running_ids(session: Session) -> Sequence[uuid.UUID]:
 
 def is_running(session: Session, run_id: uuid.UUID) -> bool:
     """Whether a run is worked on."""
-    return session.scalar(select(Run.id).where(Run.id == run_id, Run.state == RunState.RUNNING)) is not None
+    return bool(driver_sql(session, "SELECT 1 FROM runs WHERE id = %(id)s AND state = 'running'", id=run_id))
 
 
 def is_going_on(session: Session, run_id: uuid.UUID) -> bool:
@@ -204,7 +206,7 @@ def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -
             WorkItem.run_id == run_id,
             WorkItem.task_type == task_type,
             WorkItem.stage == Stage.INSTRUCTION,
-            WorkItem.state == WorkState.FAILED,
+            in_state(WorkState.FAILED),
         ),
     ):
         reason = statement.selected_columns[0]
@@ -213,7 +215,30 @@ def rejection_counts(session: Session, run_id: uuid.UUID, task_type: TaskType) -
     return counts.most_common()
 
 
-def targets_of(session: Session, run_id: uuid.UUID) -> Mapping[TaskType, RunTarget]:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How far a run is with one task type, as `RunTarget` says."""
+
+    run_id: uuid.UUID
+    task_type: TaskType
+    target: int
+    proposed: int
+    gated: int
+    accepted: int
+    concluded: int
+    examples: int
+    gated_at_last_example: int
+    completed_at: datetime | None
+
+
+def targets_of(session: Session, run_id: uuid.UUID) -> dict[TaskType, Target]:
     """How far a run is, by task type."""
-    rows = session.scalars(select(RunTarget).where(RunTarget.run_id == run_id).order_by(RunTarget.task_type))
-    return {TaskType(row.task_type): row for row in rows}
+    found = [(id, TaskType(name), *counts) for id, name, *counts in driver_sql(session, _TARGETS, run_id=run_id)]
+    return {each[1]: Target(*each) for each in found}
+
+
+_TARGETS = """
+    SELECT run_id, task_type, target, proposed, gated, accepted, concluded, examples, gated_at_last_example,
+      completed_at
+    FROM run_targets WHERE run_id = %(run_id)s ORDER BY task_type
+"""

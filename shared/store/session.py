@@ -60,6 +60,7 @@ def make_engine(url: str, *, pool_size: int = 5, settings: Mapping[str, object] 
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        pool_use_lifo=True,  # few of them are used then, and know the statements
         hide_parameters=True,  # prompts, in the messages of errors
         connect_args={
             "connect_timeout": 10,

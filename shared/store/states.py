@@ -12,7 +12,7 @@ from shared.store.locks import lock
 from shared.store.runs import targets_of
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.runs import GOING_ON, Run, RunState, RunTarget
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 from shared.store.transitions import Transition, announce
 
 RESUMABLE = (RunState.PAUSED, RunState.SPENT, RunState.FAILED)
@@ -97,7 +97,7 @@ def resume_run(session: Session, run_id: uuid.UUID) -> bool:
         update(WorkItem)
         .where(
             WorkItem.run_id == run_id,
-            WorkItem.state == WorkState.DROPPED,
+            in_state(WorkState.DROPPED),
             ~WorkItem.gated,
             WorkItem.late | WorkItem.task_type.in_(going_on.scalar_subquery()),
         )

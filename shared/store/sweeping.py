@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.store.tables.runs import GOING_ON, Run, RunState
-from shared.store.tables.work import WorkItem, WorkState
+from shared.store.tables.work import WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def expire_leases(session: Session) -> list[ExpiredLease]:
     """
     ran_out = (
         select(WorkItem.id)
-        .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < func.now())
+        .where(in_state(WorkState.LEASED), WorkItem.lease_expires_at < func.now())
         .with_for_update(skip_locked=True)
     )
     result = session.execute(
@@ -57,7 +57,7 @@ def drop_ready_work(session: Session, run_id: uuid.UUID, *conditions: ColumnElem
 def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
     ready = (
         select(WorkItem.id)
-        .where(WorkItem.state == WorkState.READY, *conditions)
+        .where(in_state(WorkState.READY), *conditions)
         .with_for_update(skip_locked=True)
         .cte("ready")
         .prefix_with("MATERIALIZED")
@@ -88,7 +88,7 @@ def due_queues(session: Session) -> list[DueWork]:
     rows = session.execute(
         select(WorkItem.run_id, WorkItem.queue)
         .join(Run, Run.id == WorkItem.run_id)
-        .where(WorkItem.state == WorkState.READY, WorkItem.ready_at <= func.now(), Run.state == RunState.RUNNING)
+        .where(in_state(WorkState.READY), WorkItem.ready_at <= func.now(), Run.state == RunState.RUNNING)
         .distinct()
     )
     return [DueWork(*row) for row in rows]

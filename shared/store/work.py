@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
@@ -20,7 +20,7 @@ from shared.store.driver import driver_sql
 from shared.store.keys import key
 from shared.store.session import seconds
 from shared.store.tables.runs import Run, RunState
-from shared.store.tables.work import SUSPECT, WorkItem, WorkState
+from shared.store.tables.work import SUSPECT, TRIED, WorkItem, WorkState, in_state
 
 _RUNNING = Run.state == RunState.RUNNING
 
@@ -110,16 +110,16 @@ class Failure:
     counter: str | None = None
 
 
-_ADD = text("""
+_ADD = """
     INSERT INTO work_items
       (id, run_id, stage, task_type, queue, model, voice, position, instruction_id, instance_id, late)
-    SELECT new.* FROM json_to_recordset(CAST(:rows AS json)) AS new (
+    SELECT new.* FROM json_to_recordset(%(rows)s::json) AS new (
       id uuid, run_id uuid, stage text, task_type text, queue text, model text, voice text, position bigint,
       instruction_id uuid, instance_id uuid, late boolean
     )
     JOIN runs ON runs.id = new.run_id AND runs.state IN ('running', 'paused')
     ON CONFLICT DO NOTHING RETURNING work_items.id
-""")
+"""
 _COLUMNS = (
     *("id", "run_id", "stage", "task_type", "queue", "model", "voice", "position"),
     *("instruction_id", "instance_id", "late"),
@@ -134,7 +134,7 @@ def add_work(session: Session, work: Sequence[NewWork]) -> int:
     if not work:
         return 0
     rows = [{column: getattr(item, column) for column in _COLUMNS} for item in work]
-    return len(session.execute(_ADD, {"rows": orjson.dumps(rows).decode()}).all())
+    return len(driver_sql(session, _ADD, rows=orjson.dumps(rows).decode()))
 
 
 def claim(
@@ -175,7 +175,7 @@ def claim(
 
 def _to_claim(known_revision: bool, least_tried: bool) -> str:
     revision = "AND revision = %(revision)s" if known_revision else ""
-    first_by = f"{_TRIES}, " if least_tried else ""
+    first_by = f"{TRIED}, " if least_tried else ""
     due = f"""
       SELECT id FROM work_items
       WHERE run_id = %(run_id)s AND queue = %(queue)s AND state = 'ready' AND ready_at <= now()
@@ -197,7 +197,6 @@ def _to_claim(known_revision: bool, least_tried: bool) -> str:
         overloads, crashes, earlier_tries, late, {SUSPECT}"""  # noqa: S608 - our words
 
 
-_TRIES = "failures + timeouts + overloads + crashes + earlier_tries"
 _CLAIM = {known_and_least: _to_claim(*known_and_least) for known_and_least in product((False, True), repeat=2)}
 _STAGES = {stage.value: stage for stage in Stage}
 _TASK_TYPES = {task_type.value: task_type for task_type in TaskType}
@@ -213,7 +212,7 @@ def _claimable(run_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
     running = select(Run.id).where(Run.id == run_id, _RUNNING).exists()
     return (
         WorkItem.run_id == run_id,
-        WorkItem.state == WorkState.READY,
+        in_state(WorkState.READY),
         WorkItem.ready_at <= func.now(),
         running,
     )
@@ -269,7 +268,7 @@ def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
     return (
         WorkItem.id == any_of(claim.id for claim in claims),
         WorkItem.lease_token == any_of({claim.token for claim in claims}),
-        WorkItem.state == WorkState.LEASED,
+        in_state(WorkState.LEASED),
     )
 
 

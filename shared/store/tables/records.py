@@ -138,6 +138,7 @@ class Instance(Base):
         Index(None, "run_id", "state"),
         Index(None, "generation_id"),
         _of_origin("instances"),
+        {"postgresql_with": {"fillfactor": 60}},  # each is changed once for every voice
     )
 
     id: Mapped[Key]

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, Integer, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +22,7 @@ class WorkState(StrEnum):
     DROPPED = "dropped"
 
 
+TRIED = "failures + timeouts + overloads + crashes + earlier_tries"  # how often it was tried in vain
 SUSPECT = "crashes >= 2"  # it may be what makes its workers vanish
 
 
@@ -54,8 +55,8 @@ class WorkItem(Base):
             *("run_id", "task_type", "position"),
             postgresql_where="stage = 'instruction' AND NOT gated",
         ),
-        Index(None, "instruction_id"),
-        Index(None, "instance_id"),
+        Index(None, "instruction_id", postgresql_where="instruction_id IS NOT NULL"),
+        Index(None, "instance_id", postgresql_where="instance_id IS NOT NULL"),
     )
 
     id: Mapped[Key]
@@ -83,6 +84,11 @@ class WorkItem(Base):
     finished_at: Mapped[datetime | None]
     gated: Mapped[bool] = mapped_column(server_default="false")
     late: Mapped[bool] = mapped_column(server_default="false")
+
+
+def in_state(*states: WorkState) -> ColumnElement[bool]:
+    """The condition that work is in one of these, as text: what is planned for any state can't use one's index."""
+    return WorkItem.state.in_(bindparam(None, states, expanding=True, literal_execute=True))
 
 
 TRIES = (

@@ -3,7 +3,7 @@ import uuid
 import pytest
 
 from shared.method.tasks import Stage, TaskType
-from shared.store import gate
+from shared.store import gate, work
 from shared.store.session import Sessions
 from shared.store.tables.records import Instruction, RecordState
 from tests.integration.store.planted import a_generation, plant_proposals, plant_run, take
@@ -44,3 +44,18 @@ def test_accepted_instructions_come_in_order_whatever_a_page_holds(
             found = list(gate.accepted_since(session, run_id, TYPE, since))
             assert [(each.order, each.text) for each in found] == [(n, f"text {n}") for n in range(since, 5)]
         assert list(gate.accepted_since(session, run_id, TaskType.INPUT_OUTPUT, 0)) == []
+
+
+def test_the_response_to_a_proposal_that_is_known_is_not_read_again(sessions: Sessions) -> None:
+    run_id = plant_run(sessions)
+    plant_proposals(sessions, run_id, 3)
+    claimed = take(sessions, run_id, 3)
+    with sessions.begin() as session:
+        work.finish(session, claimed)
+        session.add_all([a_generation(session, each, response=f"said {each.position}") for each in claimed])
+    first, *others = claimed
+    with sessions() as session:
+        found = gate.proposals_in_turn(session, run_id, TYPE, 10, [first.id])
+    assert [each.work_id for each in found] == [each.id for each in claimed]
+    assert [each.response for each in found] == [None, *(f"said {each.position}" for each in others)]
+    assert all(each.generation_id for each in found)

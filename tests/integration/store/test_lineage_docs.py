@@ -38,3 +38,13 @@ def test_what_is_said_of_a_column_is_what_the_database_says(engine: Engine) -> N
         for column, said in re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
     ]
     assert told == known
+
+
+def test_every_function_is_told_of_here_and_in_the_database(engine: Engine) -> None:
+    statement = text(
+        "SELECT proname, obj_description(oid, 'pg_proc') FROM pg_proc WHERE pronamespace = 'lineage'::regnamespace"
+    )
+    with engine.connect() as connection:
+        known = {str(name): said for name, said in connection.execute(statement)}
+    assert set(re.findall(r"`lineage\.(\w+)\(", DOCS.read_text())) == set(known)
+    assert all(known.values())

@@ -1,24 +1,27 @@
 """What logins of each role may do, and above all what they may not."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import errors, sql
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 
 from services.local.postgres import Postgres
 from shared.store.retractions import retract
 from shared.store.roles import MayNotCreateUsersError, Role, UserIsMoreError, WeakPasswordError, create_login
 from shared.store.roots import find_roots
-from shared.store.session import Sessions, make_engine
+from shared.store.session import Sessions, make_engine, make_sessions
 from shared.store.tables.retractions import RootKind
 from tests.integration.admin.command_line import CommandLine
 from tests.integration.store.planted import plant_run
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of logins that live as long as a test
+SECURITY = Path(__file__).parents[3] / "docs" / "security.md"
 Login = Callable[[Role], str]
 
 
@@ -88,6 +91,11 @@ def test_an_operator_can_not(login: Login, statement: LiteralString) -> None:
     assert refused(login(Role.OPERATOR), statement)
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM instances", "DELETE FROM candidates", "DELETE FROM verdicts"])
+def test_an_operator_can_take_back_what_stood_in_for_dead_work(login: Login, statement: LiteralString) -> None:
+    assert not refused(login(Role.OPERATOR), statement)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -102,6 +110,44 @@ def test_an_operator_can_not(login: Login, statement: LiteralString) -> None:
 )
 def test_a_reader_can_not(login: Login, statement: LiteralString) -> None:
     assert refused(login(Role.READER), statement)
+
+
+def test_a_reader_has_no_right_to_anything_outside_of_the_lineage(engine: Engine, login: Login) -> None:
+    name = make_url(login(Role.READER)).username
+    with engine.connect() as connection:
+        rights = connection.execute(
+            text(
+                """
+                SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+                WHERE nspname IN ('public', 'lineage') AND CASE WHEN relkind = 'S'
+                  THEN has_sequence_privilege(:name, c.oid, 'USAGE, SELECT, UPDATE')
+                  WHEN relkind IN ('r', 'p', 'v', 'm')
+                  THEN has_table_privilege(:name, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                    OR nspname = 'public' AND has_any_column_privilege(:name, c.oid, 'SELECT, INSERT, UPDATE')
+                  ELSE false END
+                """
+            ),
+            {"name": name},
+        )
+        assert rights.scalars().all() == []
+
+
+def test_what_postgres_gives_to_all_can_be_taken_from_a_reader(
+    engine: Engine, login: Login, sessions: Sessions, database_url: str
+) -> None:
+    reader, operator = login(Role.READER), login(Role.OPERATOR)
+    recipe = re.search(r"```sql\n(REVOKE TEMPORARY.*?)```", SECURITY.read_text(), re.DOTALL)
+    assert recipe
+    with engine.begin() as connection:
+        connection.execute(text(recipe[1].replace("ensemble_instruct ", f"{make_url(database_url).database} ")))
+    assert refused(reader, "CREATE TEMP TABLE mine (id integer)")
+    assert refused(reader, "SELECT lo_from_bytea(0, 'x')")
+    assert refused(reader, "SELECT lo_create(0)")
+    plant_run(sessions)
+    as_operator = make_engine(operator)
+    with make_sessions(as_operator)() as session:
+        assert retract(session, find_roots(session, RootKind.MODEL, "base"), "base", "it is wrong", "a test")
+    as_operator.dispose()
 
 
 def test_a_reader_asks_the_lineage(login: Login) -> None:

@@ -108,6 +108,15 @@ def test_every_foreign_key_has_an_index_to_follow_it_backwards(engine: Engine) -
     assert unindexed == set()
 
 
+def test_prompts_are_compressed_in_the_quickest_way_that_the_server_knows(engine: Engine) -> None:
+    known = text("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+    chosen = text(
+        "SELECT attcompression FROM pg_attribute WHERE attrelid = 'generations'::regclass AND attname = 'prompt'"
+    )
+    with engine.connect() as connection:
+        assert connection.scalar(chosen) == ("l" if "lz4" in connection.execute(known).scalar_one() else "")
+
+
 def test_an_empty_database_is_refused_with_the_command_that_mends_it(empty_database_url: str) -> None:
     engine = make_engine(empty_database_url)
     try:

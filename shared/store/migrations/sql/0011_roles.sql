@@ -42,7 +42,7 @@ GRANT DELETE ON model_shares, endpoint_states TO ensemble_worker;
 -- A person's commands begin, change and end runs as well, and put work back that was given up.
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ensemble_operator;
 REVOKE INSERT, UPDATE ON alembic_version FROM ensemble_operator;
-GRANT DELETE ON instances, candidates, model_shares, endpoint_states TO ensemble_operator;
+GRANT DELETE ON instances, candidates, verdicts, model_shares, endpoint_states TO ensemble_operator;
 
 -- Whoever scales the pools counts unfinished work, and sees nothing of what is in it.
 GRANT SELECT (id, state) ON runs TO ensemble_scaler;
