@@ -142,9 +142,9 @@ def _stop_streams(**_: Any) -> None:
 def _close_runtime(**_: Any) -> None:
     for thread in _reconcilers:
         thread.join(reconciler.PATIENCE_S)
-    _runtime().close()
     for profile in _profiles:
         profile.stop()
+    _runtime().close()
     for each in _telemetry:
         each.close()
 

@@ -64,8 +64,8 @@ def part_of_stack(modules: Iterable[str]) -> Part | None:
 class CpuProfile:
     """Adds up the CPU seconds of each part from now until `stop`, which writes them to `path` as JSON.
 
-    What a thread used before it was seen to wait for its next work is shared out among the parts that it was seen at.
-    `threads` names the part of threads whose stacks tell nothing, as of a loop that is written in C. Linux only.
+    What a thread used before it was seen to wait for its next work is shared out among the parts that it was seen at,
+    or is the part's that `threads` has for its name, as of a loop that is written in C. Linux only.
     """
 
     def __init__(self, path: Path, threads: Mapping[str, Part]) -> None:
@@ -96,8 +96,9 @@ class CpuProfile:
         """The seconds of threads of one name, with what no part was seen for among the parts."""
         seen = {part: seconds for (each, part), seconds in self._seconds.items() if each == name and part}
         waited, known = self._seconds.get((name, None), 0.0), sum(seen.values())
-        if not known:
-            return {self._threads.get(name, Part.REST): waited}
+        if name in self._threads or not known:
+            part = self._threads.get(name, Part.REST)
+            return {**seen, part: seen.get(part, 0.0) + waited}
         return {part: seconds * (1 + waited / known) for part, seconds in seen.items()}
 
     def _keep_looking(self) -> None:
@@ -107,12 +108,11 @@ class CpuProfile:
     def _look(self) -> None:
         stacks = _stacks(self._stacks)
         for thread in threading.enumerate():
-            stack = stacks.get(thread.ident or 0)
-            if stack is None or thread.native_id is None or thread is self._thread:
+            if thread.native_id is None or thread is self._thread:
                 continue
             used = self._used(thread.native_id)
             if used > 0:
-                modules = map(_module_of, _FILE.findall(stack))
+                modules = map(_module_of, _FILE.findall(stacks.get(thread.ident or 0, "")))
                 self._seconds[_kind(thread.name), part_of_stack(modules)] += used
 
     def _used(self, thread: int) -> float:

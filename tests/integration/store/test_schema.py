@@ -76,6 +76,22 @@ def test_migrations_go_up_and_down_and_up_again(empty_database_url: str) -> None
         engine.dispose()
 
 
+def test_what_an_earlier_version_did_not_give_to_operators_is_given_now(empty_database_url: str) -> None:
+    engine = make_engine(empty_database_url)
+    may = text("SELECT has_table_privilege('ensemble_operator', 'verdicts', 'DELETE')")
+    try:
+        upgrade(engine)
+        downgrade(engine, "0014")
+        with engine.begin() as connection:
+            connection.execute(text("REVOKE DELETE ON verdicts FROM ensemble_operator"))
+            assert not connection.scalar(may)
+        upgrade(engine)
+        with engine.connect() as connection:
+            assert connection.scalar(may)
+    finally:
+        engine.dispose()
+
+
 def test_revisions_are_known_by_their_files_names() -> None:
     scripts = ScriptDirectory(str(LOCATION))
     assert known_revisions() == tuple(script.revision for script in scripts.walk_revisions())[::-1]

@@ -44,6 +44,16 @@ def test_a_thread_whose_stack_tells_nothing_has_a_part_of_its_own(tmp_path: Path
     assert seconds[Part.REST] < 0.1
 
 
+def test_a_loops_own_time_is_its_parts_though_it_was_seen_at_others(tmp_path: Path) -> None:
+    def calls_the_method_now_and_then() -> None:
+        spin_in_the_method(0.6)
+        spin(0.6)
+
+    seconds = profiled(tmp_path, "loop", calls_the_method_now_and_then)
+    assert seconds[Part.METHOD] > 0.2
+    assert seconds[Part.HTTP] > 0.2
+
+
 def test_what_a_package_of_a_part_uses_is_that_parts(tmp_path: Path) -> None:
     seconds = profiled(tmp_path, "pool", lambda: spin_in_the_method(0.5))
     assert 0.45 < seconds[Part.METHOD] < 0.7
