@@ -98,8 +98,8 @@ def read_columns(given: str | None) -> tuple[Column, ...]:
     """Each column once, in the order in which they are declared. Raises `typer.BadParameter`."""
     if given is None:
         return ()
-    names = [each.strip() for each in given.split(",")]
-    for name in names:
+    names = [each.strip() for each in given.split(",") if each.strip()]
+    for name in names or [given]:
         if name not in set(Column):
             raise typer.BadParameter(f"'{name}' is not one of {', '.join(Column)}", param_hint="--columns")
     return tuple(column for column in Column if column in names)

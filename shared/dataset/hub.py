@@ -102,7 +102,8 @@ class HubStorageError(WorldError):
 
 
 class HubIncompleteError(WorldError):
-    """{repository} does not hold what was pushed to it: {paths}. Perhaps a .gitignore there keeps files out"""
+    """{repository} does not hold what was pushed to it: {paths}. Perhaps a .gitignore there keeps files out, or
+    somebody changed the folder meanwhile"""
 
 
 @dataclass(frozen=True, slots=True)
