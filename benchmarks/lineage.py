@@ -15,8 +15,9 @@ import psycopg
 from services.admin.planning import plan_job
 from services.local.postgres import Postgres
 from shared.job import JobSpec
-from shared.store.migrate import LOCATION, upgrade
+from shared.store.migrate import upgrade
 from shared.store.retractions import retract
+from shared.store.revisions import LOCATION
 from shared.store.roots import find_roots
 from shared.store.runs import begin_run
 from shared.store.session import make_engine, make_sessions

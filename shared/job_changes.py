@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.errors import UserError
-from shared.job import JobSpec, differs_for_good
+from shared.job import JobSpec
 from shared.job_file import checked_job
+from shared.job_identity import differs_for_good
 
 
 class FixedSettingError(UserError):

@@ -33,7 +33,7 @@ from shared.queue.app import app_from_environment
 from shared.queue.hints import OUTPUTS_TASK, TASKS
 from shared.settings import secrets, settings
 from shared.store.loading import RunContext
-from shared.store.migrate import require_migrated
+from shared.store.revisions import require_migrated
 from shared.telemetry.cpu_profile import CpuProfile, Part
 from shared.telemetry.logging import bound, configure_logging, name_process
 from shared.telemetry.traces import traces_from
@@ -142,9 +142,9 @@ def _stop_streams(**_: Any) -> None:
 def _close_runtime(**_: Any) -> None:
     for thread in _reconcilers:
         thread.join(reconciler.PATIENCE_S)
-    _runtime().close()
     for profile in _profiles:
         profile.stop()
+    _runtime().close()
     for each in _telemetry:
         each.close()
 

@@ -117,16 +117,16 @@ def _gate(
     foreseen: Mapping[uuid.UUID, list[_Foreseen]],
 ) -> tuple[int, list[NewInstruction]]:
     """Judge the proposals whose turn it is; returns how many, and the instructions that they held."""
-    ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS, foreseen)
+    # What had no answer may have got one since: it was given up, and put back.
+    known = {work_id: seen for work_id, seen in foreseen.items() if seen}
+    ended = gate.proposals_in_turn(session, context.run_id, task_type, MOST_PROPOSALS, known)
     if not ended:
         return 0, []
     synced = runtime.indexes.current(session, context, task_type)
     already = synced.synced
     records: list[NewInstruction] = []
     for proposal in ended:
-        seen = foreseen.get(proposal.work_id)
-        if seen is None:
-            seen = _compared(_seen(context, proposal), synced.index)
+        seen = known.get(proposal.work_id) or _compared(_seen(context, proposal), synced.index)
         records += _judged(context, task_type, proposal, seen, synced)
     insert_records(session, records)
     accepted = [record for record in records if record.state == RecordState.ACCEPTED]
@@ -196,7 +196,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
 
 def _conclude(session: Session, context: RunContext, target: Target) -> None:
     """The examples are the first of their order, so what stands before the last one must end first."""
-    task_type = TaskType(target.task_type)
+    task_type = target.task_type
     last = gate.last_wanted_position(session, context.run_id, task_type, target.target)
     if last is None:
         return
@@ -209,7 +209,7 @@ def _conclude(session: Session, context: RunContext, target: Target) -> None:
 
 
 def _why_barren(session: Session, target: Target) -> str:
-    counts = rejection_counts(session, target.run_id, TaskType(target.task_type))
+    counts = rejection_counts(session, target.run_id, target.task_type)
     most = ", ".join(f"{reason} {count}" for reason, count in counts[:4]) or "none"
     barren_for = target.gated - target.gated_at_last_example
     return (

@@ -9,8 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import WorldError
 from shared.queue.hints import ping
-from shared.store.migrate import require_migrated
-from shared.store.session import DatabaseNewerError, cause
+from shared.store.revisions import DatabaseNewerError, require_migrated
+from shared.store.session import cause
 from shared.telemetry.in_time import InTime
 from workers.runtime import Runtime
 

@@ -43,7 +43,8 @@ GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call;
 CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
 
 # Plans are kept, and a new database's were made while its tables were so small that reading all of them was cheapest.
-LOOKING_UP = {"enable_seqscan": "off"}
+# Before Postgres 18 a table that has to be read whole all the same costs so much in the plan that it would be compiled.
+LOOKING_UP = {"enable_seqscan": "off", "jit": "off"}
 
 
 def _threads_that_agree() -> ThreadPoolExecutor:

@@ -16,7 +16,7 @@ from shared.store.keys import ordinal, position
 from shared.store.loading import RunContext
 from shared.store.new_records import NewExample, NewInstruction, NewVerdict
 from shared.store.work import Claim, work_key
-from shared.telemetry.traces import Attribute, Step, span_id, trace_id
+from shared.telemetry.steps import Attribute, Step, span_id, trace_id
 from workers.calls import Outcome
 from workers.naming import of_run
 

@@ -15,6 +15,7 @@ from shared.dataset.agreement import measure, warning
 from shared.dataset.agreement_picture import picture
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
+from shared.new_file import write_new
 from shared.store.judgements import count_verdicts, find_judgement, terms_of
 from shared.store.runs import find_run
 
@@ -69,8 +70,7 @@ def agreement(
 
 def _write(path: Path, content: str) -> None:
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(content)
+        write_new(path, content)
     except FileExistsError:
         raise PictureExistsError(path=path) from None
     except OSError as error:

@@ -13,7 +13,7 @@ from shared.errors import UserError
 from shared.queue.app import make_app
 from shared.queue.hints import ping as ping_broker
 from shared.settings import settings
-from shared.store.migrate import require_migrated
+from shared.store.revisions import require_migrated
 from shared.store.session import make_engine, make_sessions
 from shared.telemetry.run_events import report_runs
 

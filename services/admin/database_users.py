@@ -8,7 +8,7 @@ import typer
 from services.admin.connections import open_engine
 from services.admin.console import say
 from shared.errors import UserError
-from shared.store.migrate import require_migrated
+from shared.store.revisions import require_migrated
 from shared.store.roles import Role, create_login
 
 PASSWORD_VARIABLE = "NEW_USER_PASSWORD"  # noqa: S105 - the name of a variable, no password

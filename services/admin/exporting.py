@@ -2,24 +2,44 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from sqlalchemy.orm import Session
 
 from services.admin.connections import open_session
 from services.admin.console import answer, print_json, progress_bar, say, warn
+from services.admin.export_options import (
+    AlpacaPrompt,
+    AsOf,
+    Card,
+    Columns,
+    Decontaminate,
+    Folder,
+    Formats,
+    Licence,
+    Limit,
+    MinAgreement,
+    Prov,
+    Provenance,
+    RunNames,
+    Shuffle,
+    Split,
+    Surplus,
+    Where,
+    read_columns,
+    read_formats,
+    read_fractions,
+    read_licences,
+    with_provenance,
+)
 from services.admin.jobs import AsJson
 from services.admin.runs import JudgementNumber
 from shared.dataset.choosing import Request
 from shared.dataset.conditions import read_condition
 from shared.dataset.evaluation_sets import read_evaluation_sets
 from shared.dataset.export import Exported, export, export_again
-from shared.dataset.export_record import Column, ExportFormat, ExportOptions, ExportRecord, find_record_of
-from shared.dataset.parquet_format import PyarrowMissingError, require_pyarrow
-from shared.dataset.splits import read_splits
+from shared.dataset.export_record import ExportFormat, ExportOptions, ExportRecord, find_record_of
 from shared.errors import UserError
 from shared.store.exports import ExportedRun
 from shared.store.judgements import find_judgement
@@ -47,90 +67,29 @@ class ColumnsNowhereError(UserError):
     """--columns is for the formats jsonl and messages; parquet and hf have all columns, alpaca has its own."""
 
 
-class NoLicenceError(UserError):
-    """--licence '{given}' names no licence, so nothing could carry one of these; write it like apache-2.0,mit, or leave
-    it out to take what has any."""
-
-
 class PromptNowhereError(UserError):
     """--alpaca-prompt is for the format alpaca."""
 
 
 def export_runs(
-    runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN…", help="runs, each by its name, id, or the beginning of its id")
-    ] = None,
-    formats: Annotated[
-        list[ExportFormat] | None,
-        typer.Option("--format", help="a format; give it several times for several formats; by default jsonl"),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="the folder to make; by default exports/RUN, with the judgement's number if not 0",
-        ),
-    ] = None,
+    runs: RunNames = None,
+    formats: Formats = None,
+    folder: Folder = None,
     judgement: JudgementNumber = 0,
-    surplus: Annotated[bool, typer.Option("--surplus", help="also those that came after the target was met")] = False,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="SQL", help="only those for which a condition over lineage.examples holds"),
-    ] = None,
-    licence: Annotated[
-        str | None,
-        typer.Option(
-            "--licence", metavar="A,B", help="only those all of whose models and imported files are under one of these"
-        ),
-    ] = None,
-    min_agreement: Annotated[
-        float | None,
-        typer.Option(
-            metavar="0…1", min=0, max=1, help="only those whose output agrees that much with the other candidates"
-        ),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option("--split", metavar="NAME=X,…", help="e.g. train=0.95,test=0.05; near relatives stay together"),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="only the first so many")] = None,
-    shuffle: Annotated[
-        int | None,
-        typer.Option(metavar="SEED", help="in an order that looks random, and is the same for the same number"),
-    ] = None,
-    decontaminate: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="leave out what has 13 words in a row in common with an evaluation set (JSONL or text); repeatable",
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option("--columns", metavar="A,B", help=f"also tell these in jsonl and messages: {', '.join(Column)}"),
-    ] = None,
-    alpaca_prompt: Annotated[
-        bool, typer.Option("--alpaca-prompt", help="with alpaca: also `text`, the whole in Alpaca's prompt")
-    ] = False,
-    card: Annotated[
-        bool | None,
-        typer.Option("--card/--no-card", help="a dataset card with pictures, and Croissant metadata; by default"),
-    ] = None,
-    provenance: Annotated[
-        bool | None,
-        typer.Option(
-            "--provenance/--no-provenance",
-            help="provenance.parquet, where each example came from; by default if pyarrow is installed",
-        ),
-    ] = None,
-    prov: Annotated[
-        bool, typer.Option("--prov", help="provenance.prov.json, where they all came from in the W3C's words")
-    ] = False,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="EXPORT", help="make an earlier export again, by its id or the beginning"),
-    ] = None,
+    surplus: Surplus = False,
+    where: Where = None,
+    licence: Licence = None,
+    min_agreement: MinAgreement = None,
+    split: Split = None,
+    limit: Limit = None,
+    shuffle: Shuffle = None,
+    decontaminate: Decontaminate = None,
+    columns: Columns = None,
+    alpaca_prompt: AlpacaPrompt = False,
+    card: Card = None,
+    provenance: Provenance = None,
+    prov: Prov = False,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the examples of one run or several as a dataset, and print the paths of its files.
@@ -139,13 +98,13 @@ def export_runs(
     exported is kept as a record: `exports` lists them, `diff` compares two.
     """
     given = ExportOptions(
-        formats=tuple(sorted(set(formats or [ExportFormat.JSONL]), key=list(ExportFormat).index)),
-        columns=_columns(columns),
+        formats=read_formats(formats),
+        columns=read_columns(columns),
         alpaca_prompt=alpaca_prompt,
         surplus=surplus,
-        licences=_licences(licence),
+        licences=read_licences(licence),
         min_agreement=min_agreement,
-        split=_split(split),
+        split=read_fractions(split),
         limit=limit,
         shuffle=shuffle,
         prov=prov,
@@ -154,20 +113,23 @@ def export_runs(
         flags = {_flag("card", card): card is not None, _flag("provenance", provenance): provenance is not None}
         more = {"--judgement": judgement, "--where": where, "--decontaminate": decontaminate}
         _refuse_beside(runs or [], given, {**more, **flags})
-    else:
-        given = given.model_copy(update={"card": card is not False, "provenance": _with_provenance(provenance)})
+        _export_again(as_of, folder, as_json=as_json)
+        return
+    given = given.model_copy(update={"card": card is not False, "provenance": with_provenance(provenance)})
     with open_session() as session, _stoppable():
-        if as_of is not None:
-            earlier = find_record_of(session, as_of)
-            folder = folder or FOLDER / str(earlier.id)[:8]
-            done = export_again(session, earlier, folder, progress_bar)
-        else:
-            request = _request(session, runs or [], judgement, given, where, decontaminate or [])
-            folder = folder or FOLDER / _folder_name(request.runs)
-            done = export(session, request, folder, progress_bar)
+        request = _request(session, runs or [], judgement, given, where, decontaminate or [])
+        folder = folder or FOLDER / _folder_name(request.runs)
+        done = export(session, request, folder, progress_bar)
     _tell(done, folder, as_json=as_json)
-    if as_of is not None:
-        tell_of_retracted(earlier, done.record)
+
+
+def _export_again(id: str, folder: Path | None, *, as_json: bool) -> None:
+    with open_session() as session, _stoppable():
+        earlier = find_record_of(session, id)
+        folder = folder or FOLDER / str(earlier.id)[:8]
+        done = export_again(session, earlier, folder, progress_bar)
+    _tell(done, folder, as_json=as_json)
+    tell_of_retracted(earlier, done.record)
 
 
 @contextmanager
@@ -217,27 +179,6 @@ def _check_formats(options: ExportOptions) -> None:
         raise PromptNowhereError
 
 
-def _columns(given: str | None) -> tuple[Column, ...]:
-    names = [each.strip() for each in (given or "").split(",") if each.strip()]
-    for name in names:
-        if name not in set(Column):
-            raise typer.BadParameter(f"'{name}' is not one of {', '.join(Column)}", param_hint="--columns")
-    return tuple(column for column in Column if column in names)
-
-
-def _licences(given: str | None) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    names = {each.strip().lower() for each in given.split(",") if each.strip()}
-    if not names:
-        raise NoLicenceError(given=given)
-    return tuple(sorted(names))
-
-
-def _split(given: str | None) -> tuple[tuple[str, Decimal], ...]:
-    return read_splits(given).fractions if given is not None else ()
-
-
 def _refuse_beside(runs: Sequence[str], given: ExportOptions, more: Mapping[str, object]) -> None:
     called = {"formats": "format", "licences": "licence"}
     changed = given.model_dump(exclude_defaults=True)
@@ -249,21 +190,6 @@ def _refuse_beside(runs: Sequence[str], given: ExportOptions, more: Mapping[str,
 
 def _flag(name: str, given: bool | None) -> str:
     return f"--no-{name}" if given is False else f"--{name}"
-
-
-def _with_provenance(given: bool | None) -> bool:
-    """Whether it was asked for, or, if that is left open, can be made."""
-    if given is not None:
-        return given
-    try:
-        require_pyarrow()
-    except PyarrowMissingError:
-        warn(
-            "without pyarrow there is no provenance.parquet; pip install 'ensemble-instruct[dataset]', or say "
-            "--no-provenance"
-        )
-        return False
-    return True
 
 
 def _folder_name(runs: Sequence[ExportedRun]) -> str:

@@ -4,13 +4,16 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from services.admin.consensus import NotOneForEachFileError
 from services.admin.console import progress_bar
 from shared.dataset.imported_files import Contents, look_through
 from shared.dataset.importing import Source
 from shared.errors import UserError
-from shared.job import NAME_PATTERN, OWN_VOICE
+from shared.job import NAME_PATTERN, OWN_VOICE, line_of_text
 
 
 class VoicesCountError(UserError):
@@ -20,6 +23,38 @@ class VoicesCountError(UserError):
 
 class VoiceNameError(UserError):
     """--voice {name}: {reason}"""
+
+
+def _lines_of_text(values: list[str] | None) -> list[str] | None:
+    for value in values or []:
+        try:
+            line_of_text(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"it {error}") from None
+    return values
+
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE", help="JSONL, or one JSON array as Alpaca's, of records with instruction, input, output"
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        callback=_lines_of_text,
+        help="where the file is from, e.g. an address; once for all files, or once for each",
+    ),
+]
+Licences = Annotated[
+    list[str] | None,
+    typer.Option(callback=_lines_of_text, help="its licence, an SPDX identifier; once for all files, or once for each"),
+]
+Voices = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="what to call the outputs of each further file; by default as the file"),
+]
 
 
 def sources_of(

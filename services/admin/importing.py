@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from services.admin.connections import open_session
 from services.admin.console import answer, print_json, progress_bar, say, warn
-from services.admin.import_sources import sources_of
+from services.admin.import_sources import Files, Licences, Sources, Voices, sources_of
 from services.admin.jobs import AsJson, a_run_name
 from services.admin.novelty import a_similarity
 from services.admin.retracted_parts import refuse_retracted_files
 from shared.dataset.importing import Brought, Source, bring_in, import_job, imported_before
 from shared.errors import UserError
-from shared.job import ConsensusStage, JobSpec, line_of_text
+from shared.job import ConsensusStage, JobSpec
 from shared.method.consensus import Rule
 from shared.store.runs import find_run
 from shared.store.tables.runs import Run
@@ -32,32 +32,11 @@ class ScopeWithoutThresholdError(UserError):
 
 
 def import_files(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE",
-            help="JSONL, or one JSON array as Alpaca's, of records with instruction, input, output",
-        ),
-    ],
+    files: Files,
     name: Annotated[str, typer.Option("--as", metavar="RUN", help="the run's name", callback=a_run_name)],
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            callback=lambda values: _lines_of_text(values),
-            help="where the file is from, e.g. an address; once for all files, or once for each",
-        ),
-    ] = None,
-    licence: Annotated[
-        list[str] | None,
-        typer.Option(
-            callback=lambda values: _lines_of_text(values),
-            help="its licence, an SPDX identifier; once for all files, or once for each",
-        ),
-    ] = None,
-    voice: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="what to call the outputs of each further file; by default as the file"),
-    ] = None,
+    source: Sources = None,
+    licence: Licences = None,
+    voice: Voices = None,
     rule: Annotated[
         Rule | None, typer.Option(help="how to choose among the outputs of several files", show_default=False)
     ] = None,
@@ -110,15 +89,6 @@ def _a_threshold(value: float | None) -> float | None:
     if value is not None and not 0 < value <= 1:
         raise typer.BadParameter(f"it has to be above 0, and 1 at most, not {value}")
     return value
-
-
-def _lines_of_text(values: list[str] | None) -> list[str] | None:
-    for value in values or []:
-        try:
-            line_of_text(value)
-        except ValueError as error:
-            raise typer.BadParameter(f"it {error}") from None
-    return values
 
 
 def _consensus(files: Sequence[Path], rule: Rule | None, threshold: float) -> ConsensusStage:

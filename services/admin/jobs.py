@@ -17,6 +17,7 @@ from services.admin.retracted_parts import refuse_retracted, tell_of_retracted
 from shared.errors import UserError, WorldError
 from shared.job import NAME_PATTERN
 from shared.job_file import JobError, read_job
+from shared.new_file import write_new
 
 TEMPLATE = Path(__file__).parents[2] / "jobs" / "template.yaml"
 
@@ -42,8 +43,7 @@ def init(
 ) -> None:
     """Write a job file to edit."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.read_text(encoding="utf-8"))
+        write_new(path, TEMPLATE.read_text(encoding="utf-8"))
     except FileExistsError:
         raise JobFileExistsError(path=path) from None
     except OSError as error:

@@ -3,7 +3,7 @@
 from textwrap import wrap
 
 from services.admin.console import printable
-from services.admin.record_summary import summary, why_retracted
+from services.record_summary import summary, why_retracted
 from shared.store.lineage import Lineage, Node
 
 LINE = 40  # characters
@@ -25,7 +25,7 @@ def lineage_dot(lineage: Lineage) -> str:
 def _look(node: Node, lineage: Lineage) -> str:
     label = "\n".join([_in_words(node.kind), *wrap(printable(summary(node)), LINE, max_lines=LINES, placeholder="…")])
     shape = f", shape={SHAPES[node.kind]}" if node.kind in SHAPES else ""
-    retracted = f", color=red, tooltip={_quoted(why_retracted(node))}" if node.retracted else ""
+    retracted = f", color=red, tooltip={_quoted(printable(why_retracted(node)))}" if node.retracted else ""
     return f"label={_quoted(label)}{shape}{retracted}{', penwidth=3' if node.id == lineage.root else ''}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.admin.console import printable
-from services.admin.record_summary import summary
+from services.record_summary import summary
 from shared.store.lineage import Edge, Lineage, Node
 
 SHOWN = "shown"

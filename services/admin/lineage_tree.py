@@ -6,7 +6,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from services.admin.console import printable
-from services.admin.record_summary import summary, why_retracted
+from services.record_summary import summary, why_retracted
 from shared.store.lineage import Lineage, Node
 
 SHOWN_SEEDS = 6
@@ -54,12 +54,12 @@ def _seeds(seeds: list[Node]) -> Text:
     more = f" and {len(seeds) - SHOWN_SEEDS} more" if len(seeds) > SHOWN_SEEDS else ""
     told = Text.assemble(("shown ", "dim"), f"{len(seeds)} seed task(s): {', '.join(names)}{more}")
     for seed in (seed for seed in seeds if seed.retracted):
-        told.append(f"  {printable(seed.attributes['source_id'])} is {why_retracted(seed)}", style="red")
+        told.append(f"  {printable(seed.attributes['source_id'])} is {printable(why_retracted(seed))}", style="red")
     return told
 
 
 def _label(node: Node) -> Text:
     label = Text.assemble((node.kind.replace("_", " "), "bold"), f" {str(node.id)[:8]}  ")
     if node.retracted:
-        label.append(f"{why_retracted(node)}  ", style="red")
+        label.append(f"{printable(why_retracted(node))}  ", style="red")
     return label.append(printable(summary(node)))

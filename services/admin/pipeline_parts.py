@@ -84,13 +84,13 @@ class Pipeline:
     run_id: UUID
 
     def wait(self, seconds: float) -> None:
-        """Let it work for some seconds. Raises NothingToMeasureError."""
+        """Let it work for some seconds. Raises `NotReady`, `NothingToMeasureError`."""
         time.sleep(seconds)
-        ended = [each.name for each in (self.postgres, self.lm.child, *self.workers) if not each.alive]
+        for child in (self.postgres, self.lm.child, *self.workers):
+            child.require_alive()
         with self.sessions() as session:
-            ended += [] if is_running(session, self.run_id) else ["the run"]
-        if ended:
-            raise NothingToMeasureError(what=", ".join(ended))
+            if not is_running(session, self.run_id):
+                raise NothingToMeasureError(what="the run")
 
     def finish(self) -> dict[str, float]:
         """Cancel the run and end the workers; returns what CPU they used for what, if that was wanted."""

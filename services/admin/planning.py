@@ -10,7 +10,8 @@ from services.admin.listed import SeedsRefusedError, TemplatesRefusedError
 from shared.dataset.prompt_files import load_templates
 from shared.dataset.seed_files import SHIPPED_SEEDS, load_seeds
 from shared.errors import UserError
-from shared.job import JobSpec, fingerprint
+from shared.job import JobSpec
+from shared.job_identity import fingerprint
 from shared.method.prompts import PromptTemplate
 from shared.method.seeds import SeedFileError, seed_digest
 from shared.method.tasks import SeedTask, Stage

@@ -10,10 +10,10 @@ from services.admin.connections import open_session
 from services.admin.console import print_json, progress_bar
 from services.admin.jobs import AsJson
 from services.admin.listed import Listed
-from services.admin.record_summary import summary
 from services.admin.replay_report import replay_report
 from services.admin.replay_view import show
 from services.admin.replaying import replay, servers_to_ask
+from services.record_summary import summary
 from shared.errors import UserError
 from shared.store.lineage import find_record, lineage_of
 from shared.store.stored_calls import StoredCall, calls_behind, stored_call

@@ -11,10 +11,10 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
-from services.admin.record_summary import summary
 from services.explorer import links
 from services.explorer.asking import written
 from services.explorer.failures import AGAIN_AFTER_S, Failure
+from services.record_summary import summary
 from shared.method.tasks import TaskType
 from shared.shortening import shortened
 from shared.store.lineage import Node

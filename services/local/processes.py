@@ -88,6 +88,11 @@ class Child:
             self._end_group()
         return self._process.returncode is None
 
+    def require_alive(self) -> None:
+        """Raises `NotReady`, with the end of its log, if it has ended."""
+        if not self.alive:
+            raise NotReady(self.name, f"ended with status {self._process.returncode}", self.log)
+
     def _end_group(self) -> None:
         # Only right after the process was reaped: later its id, and so its group's, may be another's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -97,8 +102,7 @@ class Child:
         """Wait until `ready()` holds; raises NotReady when the process ends first, or after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not ready():
-            if not self.alive:
-                raise NotReady(self.name, f"ended with status {self._process.returncode}", self.log)
+            self.require_alive()
             if time.monotonic() > deadline:
                 raise NotReady(self.name, f"was not ready after {timeout_s:g} s", self.log)
             time.sleep(POLL_S)

@@ -20,7 +20,6 @@ from services.local.stack_info import Kind, Part, StackInfo, read_info, write_in
 from services.local.valkey import Valkey
 from services.local.worker_pools import POOLS, START_TIMEOUT_S, WorkerPool, answering
 from shared.errors import WorldError
-from shared.store.migrate import upgrade
 from shared.store.session import make_engine
 
 PATIENCE_S = 30.0  # with a command that has the database for a moment
@@ -33,6 +32,8 @@ class AlreadyUp(WorldError):
 
 def migrate_to_newest(database_url: str) -> None:
     """Bring the tables of a database up to date."""
+    from shared.store.migrate import upgrade  # it takes half a second to load, which every command would wait for
+
     engine = make_engine(database_url)
     try:
         upgrade(engine)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from shared.capacity.figures import Figures
 from shared.errors import UserError, WorldError
+from shared.new_file import write_new
 
 MOST_BYTES = 1024 * 1024
 MOST_FAULTS = 10
@@ -58,8 +59,7 @@ def write_figures(path: Path, figures: Figures) -> None:
     as_json = path.suffix == ".json"
     text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.safe_dump(plain, sort_keys=False, width=120)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_new(path, text)
     except FileExistsError:
         raise FiguresExistError(path=path) from None
     except OSError as error:

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from shared.job import JobSpec, shareable
+from shared.job import JobSpec
+from shared.job_identity import shareable
 
 LINE = 110  # characters
 

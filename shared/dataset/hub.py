@@ -102,7 +102,8 @@ class HubStorageError(WorldError):
 
 
 class HubIncompleteError(WorldError):
-    """{repository} does not hold what was pushed to it: {paths}. Perhaps a .gitignore there keeps files out"""
+    """{repository} does not hold what was pushed to it: {paths}. Perhaps a .gitignore there keeps files out, or
+    somebody changed the folder meanwhile"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +198,13 @@ def _verify(api: HfApi, repository: str, what: Upload, commit: str) -> None:
 def _is(there: RepoFile | None, file: FolderFile, folder: Path) -> bool:
     if there is None or there.size != file.bytes:
         return False
-    return there.lfs.sha256 == file.sha256 if there.lfs else there.blob_id == _blob_id(folder / file.path)
+    if there.lfs:
+        return there.lfs.sha256 == file.sha256
+    content = (folder / file.path).read_bytes()
+    return hashlib.sha256(content).hexdigest() == file.sha256 and there.blob_id == _blob_id(content)
 
 
-def _blob_id(path: Path) -> str:
-    content = path.read_bytes()
+def _blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 

@@ -27,8 +27,8 @@ from shared.job import (
     InstanceStage,
     InstructionStage,
     JobSpec,
-    fingerprint,
 )
+from shared.job_identity import fingerprint
 from shared.method.seeds import seed_digest
 from shared.method.tasks import TaskType
 from shared.store import gate

@@ -10,8 +10,8 @@ from shared.errors import UserError
 from shared.store.exports import Row
 
 ROWS_OF_A_GROUP = 5_000
-BYTES_OF_A_GROUP = 8 << 20  # of text; a group is held in memory while it is filled
-BYTES_OF_BATCHES = 16 << 20  # what is known of each group is in memory to the end, so they must not be many
+# A group is held in memory while it is filled, and what is known of each to the end: neither large nor many.
+BYTES_OF_A_GROUP = 8 << 20
 LEVEL = 3
 
 
@@ -47,7 +47,7 @@ class GroupedFile:
         """Append rows, given as the values of each column, to a group. Raises `ExportFailedError`."""
         arrays = [self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
         self._batches.append(self._arrow.record_batch(arrays, schema=self._schema))
-        if sum(batch.nbytes for batch in self._batches) >= BYTES_OF_BATCHES:
+        if sum(batch.nbytes for batch in self._batches) >= BYTES_OF_A_GROUP:
             self.end_group()
 
     def end_group(self) -> None:

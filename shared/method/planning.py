@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+POSITIONS_PER_PROPOSAL = 32  # instructions that one proposal may bring, each with a position of its own
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

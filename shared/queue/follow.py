@@ -33,7 +33,7 @@ def progress_of(target: Target) -> Progress:
 def propose(session: Session, job: JobSpec, target: Target) -> int:
     """Add the proposals that a target still needs; returns how many."""
     added = proposals_to_add(progress_of(target), job.instructions.lookahead)
-    task_type = TaskType(target.task_type)
+    task_type = target.task_type
     work = [
         NewWork(
             run_id=target.run_id,

@@ -1,8 +1,9 @@
 """Statements as the driver takes them, for those that a worker runs time and again.
 
 SQLAlchemy takes longer to put such a statement together, and to look up what became of it last time, than Postgres
-takes to run it; and Postgres reads and plans it once for each connection, since what decides the plan stands in the
-text. But a rollback has psycopg forget all that a connection knows, so whoever has only read commits, too.
+takes to run it; and Postgres reads it once for each connection, and as a rule plans it once, after some ten times,
+since what decides the plan stands in the text. But a rollback has psycopg forget all that a connection knows, so
+whoever has only read commits, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,10 @@ def driver_sql(session: Session, statement: str, **values: object) -> Sequence[t
 
 @contextmanager
 def driver_cursor(session: Session, statement: str) -> Iterator[Any]:
-    """A cursor of the driver's in the session's transaction; what it raises comes as SQLAlchemy's error."""
+    """A cursor of the driver's in the session's transaction; what it raises comes as SQLAlchemy's error.
+
+    Of lost connections only this one is known to be: the pool asks each of the others before it gives it out.
+    """
     connection = session.connection()
     cursor = connection.connection.cursor()
     try:

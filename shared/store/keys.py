@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Iterable
 from functools import lru_cache
 
+from shared.method.planning import POSITIONS_PER_PROPOSAL
+
 NAMESPACE = uuid.UUID("6f1b3c52-6a5e-5a0e-9d6c-2f3a54c1e7b0")
 _NAMESPACE = NAMESPACE.bytes
 _MARKS = (5 << 76) | (2 << 62)  # of version 5 and of RFC 4122's variant
 _UNMARKED = ((1 << 128) - 1) & ~((15 << 76) | (3 << 62))
-POSITIONS_PER_PROPOSAL = 32
 
 
 def key(*parts: object) -> uuid.UUID:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.store.cursors import pages
 
-PAGE = 1_000
+PAGE = 500
 
 
 class Source(NamedTuple):

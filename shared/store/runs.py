@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 
@@ -237,8 +237,7 @@ def targets_of(session: Session, run_id: uuid.UUID) -> dict[TaskType, Target]:
     return {each[1]: Target(*each) for each in found}
 
 
-_TARGETS = """
-    SELECT run_id, task_type, target, proposed, gated, accepted, concluded, examples, gated_at_last_example,
-      completed_at
+_TARGETS = f"""
+    SELECT {", ".join(field.name for field in fields(Target))}
     FROM run_targets WHERE run_id = %(run_id)s ORDER BY task_type
-"""
+"""  # noqa: S608 - our words

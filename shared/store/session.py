@@ -33,16 +33,6 @@ class DatabaseUnreachableError(WorldError):
     """Postgres at {address} can't be reached: {detail}. Is it running, and is DATABASE_URL right?"""
 
 
-class DatabaseNewerError(WorldError):
-    """The database at {address} has revision {found}, which this program does not know: it was migrated by a
-    newer one. Upgrade ensemble-instruct here, too."""
-
-
-class DatabaseNotMigratedError(WorldError):
-    """The database at {address} has revision {found}, this program needs {needed}: run `ensemble-instruct
-    db upgrade`."""
-
-
 def make_engine(url: str, *, pool_size: int = 5, settings: Mapping[str, object] | None = None) -> Engine:
     """A pool of at most `2 * pool_size` connections, with these of Postgres's settings. Make it after a fork, never
     before.

@@ -21,7 +21,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from shared.telemetry.traces import Step
+from shared.telemetry.steps import Step
 
 SCOPE = "ensemble-instruct"
 CLOSE_S = 5.0  # how long a process that ends waits for a collector to take what is left

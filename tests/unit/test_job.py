@@ -1,5 +1,6 @@
 """The job's defaults are the paper's, and its fingerprint knows what decides the rows."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -8,10 +9,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from shared.job import JobSpec, fingerprint
+from shared.job import JobSpec
+from shared.job_identity import fingerprint
 from shared.method.consensus import Rule
 
-CONTENT = yaml.safe_load((Path(__file__).parents[2] / "jobs" / "template.yaml").read_text())
+PROJECT = Path(__file__).parents[2]
+CONTENT = yaml.safe_load((PROJECT / "jobs" / "template.yaml").read_text())
 PROMPTS = {
     id: f"sha256 of {id}"
     for id in (
@@ -136,6 +139,25 @@ TEMPLATE = the_fingerprint(TEMPLATE_JOB)
 def test_no_setting_is_forgotten_here() -> None:
     settings = [path for path in settings_of(JobSpec) if not path.startswith("imported.")]
     assert set(settings) == set(SETTINGS)
+
+
+def test_the_reference_of_jobs_is_a_job_with_every_setting() -> None:
+    written = (PROJECT / "docs" / "job.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    with_comments = re.sub(r"^( *)# (?=[a-z_]+:|- model:|  [a-z_]+:)", r"\1", written, flags=re.MULTILINE)
+    for text in (written, with_comments):
+        JobSpec.model_validate(yaml.safe_load(text))
+    content = yaml.safe_load(with_comments)
+    assert [path for path in SETTINGS if not is_said(content, path.split("."))] == []
+
+
+def is_said(content: Any, path: list[str]) -> bool:
+    """Whether a job says something of a setting, of whatever model or voice."""
+    if not path:
+        return True
+    if path[0] in PLACES.values():
+        each = content if isinstance(content, list) else content.values()
+        return any(is_said(inner, path[1:]) for inner in each)
+    return path[0] in content and is_said(content[path[0]], path[1:])
 
 
 @pytest.mark.parametrize("path", SETTINGS)

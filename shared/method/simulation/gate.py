@@ -3,10 +3,9 @@
 from functools import partial
 
 from shared.method.pace import MOST_PROPOSALS, VERDICTS
-from shared.method.simulation.passage import Passage
+from shared.method.simulation.passage import Passage, Work
 from shared.method.simulation.pipeline import Pipeline
 from shared.method.simulation.scenario import CONSENSUS
-from shared.method.simulation.work import Work
 from shared.method.simulation.worker import Worker
 
 Turn = tuple[Passage, list[int]]

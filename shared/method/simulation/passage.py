@@ -1,14 +1,37 @@
-"""One task type on its way through a simulated run: what its gate sees, and when it has come to its end."""
+"""One task type on its way through a simulated run: its work, what its gate sees, and when it has come to its end."""
 
 from bisect import insort
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
 from shared.method.pace import MOST_PROPOSALS
-from shared.method.planning import Progress, barren, drained, proposals_to_add
-from shared.method.simulation.scenario import Kind
-from shared.method.simulation.work import POSITIONS_PER_PROPOSAL, Subject, Work
+from shared.method.planning import POSITIONS_PER_PROPOSAL, Progress, barren, drained, proposals_to_add
+from shared.method.simulation.scenario import Call, Kind
+
+
+@dataclass(slots=True)
+class Subject:
+    """An accepted instruction, and how many voices are still to speak on its instance."""
+
+    position: int
+    pending: int = 0
+
+
+@dataclass(slots=True)
+class Work:
+    """One LM call or one verdict to make: for a proposal by its place alone, or for an instruction."""
+
+    passage: "Passage"
+    position: int
+    call: Call | None = None
+    subject: Subject | None = None
+    tries: dict[str, int] = field(default_factory=dict)
+
+    def __lt__(self, other: "Work") -> bool:
+        """Whether it is claimed before the other."""
+        return (self.position, self.passage.kind.name) < (other.position, other.passage.kind.name)
 
 
 class Passage:

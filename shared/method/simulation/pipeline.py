@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
 
+from shared.method.simulation.backlog import Backlog
 from shared.method.simulation.clock import Clock
-from shared.method.simulation.passage import Passage
+from shared.method.simulation.passage import Passage, Subject, Work
 from shared.method.simulation.scenario import CONSENSUS, FaultRate, Scenario
 from shared.method.simulation.stream import Outcome, Stream
-from shared.method.simulation.work import Backlog, Subject, Work
 from shared.method.simulation.worker import Worker
 from shared.method.tasks import Stage
 

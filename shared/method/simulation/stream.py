@@ -6,10 +6,11 @@ from functools import partial
 from random import Random
 
 from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
+from shared.method.simulation.backlog import Backlog
 from shared.method.simulation.clock import Clock
+from shared.method.simulation.passage import Work
 from shared.method.simulation.scenario import Call, Costs, FaultRate
 from shared.method.simulation.windows import Window
-from shared.method.simulation.work import Backlog, Work
 from shared.method.simulation.worker import Worker
 from shared.method.tasks import Stage
 

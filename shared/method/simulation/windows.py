@@ -1,16 +1,39 @@
 """The windows of calls in a simulation: what workers may send to the servers of a pool, and how they share it."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence, Sized
+from typing import Protocol
 
 from shared.method.division import divide_by_stage
 from shared.method.pace import TOLERANCE
 from shared.method.simulation.clock import Clock
 from shared.method.simulation.scenario import Pool
-from shared.method.tasks import LM_STAGES
+from shared.method.tasks import LM_STAGES, Stage
 
-if TYPE_CHECKING:
-    from shared.method.simulation.stream import Stream
+
+class Sender(Protocol):
+    """A stream of calls, as far as a window needs to know it."""
+
+    @property
+    def stage(self) -> Stage:
+        """Which step its calls are for."""
+
+    @property
+    def backlog(self) -> Sized:
+        """What nobody has claimed of its queue."""
+
+    @property
+    def held(self) -> int:
+        """How much it has claimed."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has a call to send."""
+
+    def send_next(self) -> None:
+        """Send it."""
+
+    def wake(self) -> None:
+        """Claim more, if that is worth it."""
 
 
 class Servers:
@@ -58,7 +81,7 @@ class Window:
         self.slots = self.reserved = self.in_flight = 0
         self.wanted = (0,) * len(LM_STAGES)
         self.latency_s = 0.0
-        self._streams: list[Stream] = []
+        self._streams: list[Sender] = []
 
     @property
     def free(self) -> int:
@@ -74,7 +97,7 @@ class Window:
         """A call took this long."""
         self.latency_s += (latency_s - self.latency_s) / (16 if self.latency_s else 1)
 
-    def join(self, stream: "Stream") -> None:
+    def join(self, stream: Sender) -> None:
         """Have a stream's calls sent, those nearest to an example first."""
         self._streams.append(stream)
         self._streams.sort(key=lambda each: LM_STAGES.index(each.stage), reverse=True)

@@ -8,12 +8,13 @@ import orjson
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from shared.method.planning import POSITIONS_PER_PROPOSAL
 from shared.store import gate
 from shared.store.audit import keys, records, retractions, totals, work
 from shared.store.audit.check import Check, Finding
 from shared.store.audit.novelty import novelty
 from shared.store.audit.served import ServedCall, served
-from shared.store.keys import POSITIONS_PER_PROPOSAL, judgement_key
+from shared.store.keys import judgement_key
 from shared.store.loading import RunContext, load_run
 from shared.store.runs import targets_of
 from shared.store.tables.runs import Run

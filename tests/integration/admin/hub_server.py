@@ -60,8 +60,8 @@ class HubServer:
     """A hub with one user, `someone`, whose token may write, and another token that may only read.
 
     `failing` holds statuses by a pattern of METHOD PATH, 0 to hang up without an answer; `ignored` are files that a
-    .gitignore there keeps out; `before_commit` is called before a commit is looked at. If it is `lost`, it answers like
-    a page on the web.
+    .gitignore there keeps out; `before_files` is called before any is sent, `before_commit` before a commit is looked
+    at. If it is `lost`, it answers like a page on the web.
     """
 
     def __init__(self) -> None:
@@ -70,6 +70,7 @@ class HubServer:
         self.seen: list[Seen] = []
         self.failing: dict[str, int] = {}
         self.ignored: set[str] = set()
+        self.before_files: Callable[[], None] = lambda: None
         self.before_commit: Callable[[], None] = lambda: None
         self.lost = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -128,6 +129,7 @@ class HubServer:
 
     def _create(self, seen: Seen, asked: dict[str, Any]) -> tuple[int, Any]:
         assert asked["type"] == "dataset"
+        self.before_files()
         name = f"{asked['organization'] or 'someone'}/{asked['name']}"
         self._may_write(seen, name)
         url = {"url": f"{self.url}/datasets/{name}"}

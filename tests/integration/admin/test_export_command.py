@@ -164,6 +164,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(
         (("--limit", 0), "should be greater than or equal to 1"),
         (("--min-agreement", 1.5), "should be less than or equal to 1"),
         (("--columns", "colour"), "'colour' is not one of task_type, run, models, agreement"),
+        (("--columns", ","), "',' is not one of task_type, run, models, agreement"),
     ],
 )
 def test_values_that_no_export_could_have(

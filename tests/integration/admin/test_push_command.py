@@ -259,6 +259,17 @@ def test_a_hub_that_keeps_files_out_is_found_out(hub: HubServer, folder: Path, c
     assert "someone/data does not hold what was pushed to it: examples.jsonl. Perhaps a .gitignore" in told
 
 
+def test_a_folder_that_changes_meanwhile_is_found_out(hub: HubServer, folder: Path, command: CommandLine) -> None:
+    def change() -> None:
+        examples = folder / "examples.jsonl"
+        examples.write_text(" " * examples.stat().st_size)
+
+    hub.before_files = change
+    told = command.refused(1, "push", folder, REPOSITORY)
+    assert "someone/data does not hold what was pushed to it: examples.jsonl" in told
+    assert "or somebody changed the folder meanwhile" in told
+
+
 def test_a_hub_that_is_not_there(folder: Path, command: CommandLine) -> None:
     told = command.refused(1, "push", folder, REPOSITORY, HF_ENDPOINT="http://127.0.0.1:1")
     assert "The hub at http://127.0.0.1:1 can't be reached" in told

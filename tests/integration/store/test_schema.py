@@ -8,15 +8,23 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from shared.store import migrate
-from shared.store.migrate import LOCATION, current_revision, newest_revision, require_migrated, upgrade
-from shared.store.session import (
-    DatabaseAddressError,
+from shared.store.migrate import upgrade
+from shared.store.revisions import (
+    LOCATION,
     DatabaseNewerError,
     DatabaseNotMigratedError,
+    current_revision,
+    known_revisions,
+    newest_revision,
+    require_migrated,
+)
+from shared.store.session import (
+    DatabaseAddressError,
     DatabaseUnreachableError,
     make_engine,
     ping,
@@ -66,6 +74,28 @@ def test_migrations_go_up_and_down_and_up_again(empty_database_url: str) -> None
         assert tables(engine) == made
     finally:
         engine.dispose()
+
+
+def test_what_an_earlier_version_did_not_give_to_operators_is_given_now(empty_database_url: str) -> None:
+    engine = make_engine(empty_database_url)
+    may = text("SELECT has_table_privilege('ensemble_operator', 'verdicts', 'DELETE')")
+    try:
+        upgrade(engine)
+        downgrade(engine, "0014")
+        with engine.begin() as connection:
+            connection.execute(text("REVOKE DELETE ON verdicts FROM ensemble_operator"))
+            assert not connection.scalar(may)
+        upgrade(engine)
+        with engine.connect() as connection:
+            assert connection.scalar(may)
+    finally:
+        engine.dispose()
+
+
+def test_revisions_are_known_by_their_files_names() -> None:
+    scripts = ScriptDirectory(str(LOCATION))
+    assert known_revisions() == tuple(script.revision for script in scripts.walk_revisions())[::-1]
+    assert scripts.get_heads() == [newest_revision()]
 
 
 def test_upgrading_twice_changes_nothing(engine: Engine) -> None:

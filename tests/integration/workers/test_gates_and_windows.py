@@ -15,6 +15,7 @@ from shared.lm.fake_protocols import FakeAnswer, FakeRequest
 from shared.method.tasks import TaskType
 from shared.queue import names
 from shared.store import locks
+from shared.store.dead import put_back
 from shared.store.gate import complete_target, count
 from shared.store.keys import key, pool_key, position
 from shared.store.loading import RunContext
@@ -136,6 +137,35 @@ def test_the_gate_waits_for_another_process_that_is_at_it(runtime: Runtime, lm: 
         assert rows(runtime, select(func.count(Instruction.id))) == [0]
     advancing.join()
     assert rows(runtime, select(func.count(Instruction.id)))[0] > 0
+
+
+def test_an_answer_to_what_had_failed_is_judged_though_it_comes_while_the_gate_waits(
+    runtime: Runtime, lm: FakeServer, database_url: str, redis_url: str
+) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 4}))
+    with runtime.sessions.begin() as session:
+        first = claim(session, run_id, names.INSTRUCTIONS, count=1, lease_s=600, worker="slow")[0]
+        fail(session, [Failure(first, "refused_input", "so that it is the gate's turn")])
+
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    answered = select(func.count(Generation.id)).where(Generation.work_item_id == first.id, Generation.response != "")
+    with a_worker(database_url, redis_url) as answering:
+        working = threading.Thread(target=stream, args=(answering, run_id, names.INSTRUCTIONS))
+        with runtime.sessions.begin() as another:
+            lock(another, "gate", run_id, TaskType.OUTPUT_ONLY)
+            advancing = threading.Thread(target=reconcile, args=(runtime,))
+            advancing.start()
+            while not rows(runtime, waiting)[0]:
+                time.sleep(0.01)
+            with runtime.sessions.begin() as session:
+                put_back(session, run_id, [first.id])
+            working.start()
+            while not rows(runtime, answered)[0]:
+                time.sleep(0.01)
+        advancing.join()
+        working.join()
+    written = select(func.count(Instruction.id)).join(Generation).where(Generation.work_item_id == first.id)
+    assert rows(runtime, written)[0] > 0
 
 
 def test_the_gate_does_not_wait_for_a_proposal_that_is_tried_again(runtime: Runtime, lm: FakeServer) -> None:

@@ -11,7 +11,7 @@ from shared.method.tasks import TaskType
 from shared.store.tables.records import Instruction
 from shared.store.work import claim
 from shared.telemetry.otlp import Traces
-from shared.telemetry.traces import trace_id
+from shared.telemetry.steps import trace_id
 from tests.e2e.collector import Collector, a_collector, told
 from tests.integration.workers.driving import begin, drive, rows, small_job
 from tests.integration.workers.test_dead_work import STAGES, Broken

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.store.keys import POSITIONS_PER_PROPOSAL, key, ordinal, position
+from shared.method.planning import POSITIONS_PER_PROPOSAL
+from shared.store.keys import key, ordinal, position
 
 
 def test_the_same_parts_make_the_same_key_on_every_machine() -> None:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from shared.telemetry.traces import TraceSettingError, span_id, trace_id, traces_from
+from shared.telemetry.steps import span_id, trace_id
+from shared.telemetry.traces import TraceSettingError, traces_from
 
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 

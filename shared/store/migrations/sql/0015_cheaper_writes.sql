@@ -44,3 +44,6 @@ BEGIN
   END IF;
 END
 $$;
+
+-- For databases that were made before 0011 gave it: what was given up is put back by operators, too.
+GRANT DELETE ON verdicts TO ensemble_operator;

@@ -15,15 +15,22 @@ LZ4 = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toas
 
 
 def upgrade() -> None:
-    """Change indexes and functions; prompts are compressed by lz4 from now on, where the server knows it."""
-    for column in SUBJECTS:
-        op.drop_index(f"ix_work_items_{column}", "work_items")
-        op.create_index(f"ix_work_items_{column}", "work_items", [column], postgresql_where=f"{column} IS NOT NULL")
-    op.execute("ALTER TABLE instances SET (fillfactor = 60)")
+    """Change indexes and functions; prompts are compressed by lz4 from now on, where the server knows it.
+
+    Tables are locked in the order in which those who ask for records read them, and the new indexes are there before
+    the old ones go, so that others are kept waiting for writing while they are made, and for reading only at the end.
+    """
     connection = op.get_bind()
     if connection.exec_driver_sql(LZ4).scalar():
         op.execute("ALTER TABLE generations ALTER COLUMN prompt SET COMPRESSION lz4")
+    op.execute("ALTER TABLE instances SET (fillfactor = 60)")
     connection.exec_driver_sql((SQL / "0015_cheaper_writes.sql").read_text())
+    for column in SUBJECTS:
+        where = f"{column} IS NOT NULL"
+        op.create_index(f"ix_work_items_some_{column}", "work_items", [column], postgresql_where=where)
+    for column in SUBJECTS:
+        op.drop_index(f"ix_work_items_{column}", "work_items")
+        op.execute(f"ALTER INDEX ix_work_items_some_{column} RENAME TO ix_work_items_{column}")
 
 
 def downgrade() -> None:

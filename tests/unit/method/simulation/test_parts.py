@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.method.simulation.backlog import Backlog
 from shared.method.simulation.clock import Clock
-from shared.method.simulation.passage import Passage
+from shared.method.simulation.passage import Passage, Work
 from shared.method.simulation.scenario import Pool
 from shared.method.simulation.spread import Spread
 from shared.method.simulation.windows import Agreement, Servers, Window
-from shared.method.simulation.work import Backlog, Work
 from tests.unit.method.simulation.scenarios import a_kind
 
 

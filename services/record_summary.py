@@ -1,6 +1,5 @@
 """What a record of the lineage is, in a line."""
 
-from services.admin.console import printable
 from shared.method.consensus import Rule
 from shared.shortening import shortened
 from shared.store.lineage import Node
@@ -56,7 +55,7 @@ def summary(node: Node) -> str:
 
 def why_retracted(node: Node) -> str:
     """Which retractions it is retracted by, and why."""
-    return "retracted " + ", ".join(f"({mark.retraction}: {_short(printable(mark.reason))})" for mark in node.retracted)
+    return "retracted " + ", ".join(f"({mark.retraction}: {_short(mark.reason)})" for mark in node.retracted)
 
 
 def _short(text: str) -> str:
