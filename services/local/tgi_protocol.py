@@ -59,7 +59,7 @@ class FinishReason(StrEnum):
     """Why the text ends."""
 
     LENGTH = "length"
-    EOS_TOKEN = "eos_token"  # noqa: S105  (no secret: the end-of-text token)
+    EOS_TOKEN = "eos_token"  # noqa: S105  - no secret: the end-of-text token
     STOP_SEQUENCE = "stop_sequence"
 
 

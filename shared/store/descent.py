@@ -128,7 +128,7 @@ def _nearest(table: str, parents: Mapping[str, str], *also: str) -> str:
     )
     key = ", ".join(("id", "run_id", *also))
     return (
-        f"SELECT id, run_id, min(distance) + 1{''.join(f', {each}' for each in also)} FROM ({found}) f GROUP BY {key}"  # noqa: S608
+        f"SELECT id, run_id, min(distance) + 1{''.join(f', {each}' for each in also)} FROM ({found}) f GROUP BY {key}"  # noqa: S608 - our words
     )
 
 
@@ -185,7 +185,7 @@ class _Tracing:
     def add(self, kind: str, query: str, **given: object) -> int:
         """Add what a query finds: keys, runs, distances, and a candidate's instance. Returns how much it was."""
         columns = "kind, id, run_id, distance" + ", instance_id" * (kind == "candidate")
-        found = self._run(f"INSERT INTO descent ({columns}) SELECT '{kind}', * FROM ({query}) AS found", **given)  # noqa: S608
+        found = self._run(f"INSERT INTO descent ({columns}) SELECT '{kind}', * FROM ({query}) AS found", **given)  # noqa: S608 - our words
         if found and kind in KINDS:
             self._run(f"ANALYZE descent_{kind}")
             self.found[kind] += found

@@ -230,7 +230,7 @@ def _wait_for_writers(session: Session, retraction: int) -> bool:
     oldest = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
     barrier = session.execute(
         text(
-            f"UPDATE retractions SET barrier = coalesce(barrier, {newest}) WHERE id = :id RETURNING barrier"  # noqa: S608
+            f"UPDATE retractions SET barrier = coalesce(barrier, {newest}) WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
         ),
         {"id": retraction},
     ).scalar_one()

@@ -80,7 +80,7 @@ def gather(session: Session, asked: Asked) -> int:
         | ({} if asked.shuffle is None else {"shuffle": str(asked.shuffle)}),
     )
     session.execute(text("ANALYZE selection"))
-    return taken.rowcount  # type: ignore[attr-defined,no-any-return]
+    return taken.rowcount  # type: ignore[attr-defined,no-any-return]  # a statement that writes has it
 
 
 def gather_again(session: Session, export_id: uuid.UUID) -> int:
@@ -106,7 +106,7 @@ def gather_again(session: Session, export_id: uuid.UUID) -> int:
         {"export": export_id},
     )
     session.execute(text("ANALYZE selection"))
-    return taken.rowcount  # type: ignore[attr-defined,no-any-return]
+    return taken.rowcount  # type: ignore[attr-defined,no-any-return]  # a statement that writes has it
 
 
 def leave_out_retracted(session: Session) -> None:
@@ -212,7 +212,7 @@ def count_kept(session: Session) -> int:
 
 def kept_pages(session: Session) -> Iterator[list[Kept]]:
     """What stays in, in its order, in pages."""
-    statement = f"SELECT example_id, root_id, split FROM selection WHERE reason IS NULL ORDER BY {_ORDER}"  # noqa: S608
+    statement = f"SELECT example_id, root_id, split FROM selection WHERE reason IS NULL ORDER BY {_ORDER}"  # noqa: S608 - our words
     for page in pages(session, statement, 10 * ROWS_AT_ONCE):
         yield [Kept(*row) for row in page]
 

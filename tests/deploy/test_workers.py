@@ -187,7 +187,7 @@ def test_the_explorer_listens_where_its_service_leads(rendered: Rendered) -> Non
     container = container_of(rendered.named("Deployment", "explorer"))
     given = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
     (port,) = container["ports"]
-    assert given == {"--host": "0.0.0.0", "--port": str(port["containerPort"]), "--name": "explorer"}  # noqa: S104
+    assert given == {"--host": "0.0.0.0", "--port": str(port["containerPort"]), "--name": "explorer"}  # noqa: S104 - in its container
     (budget,) = [each for each in rendered.of("PodDisruptionBudget") if name_of(each) == "explorer"]
     assert selects(budget["spec"]["selector"], labels_of(pod_of(rendered.named("Deployment", "explorer"))))
 

@@ -92,6 +92,6 @@ def told(span: Span) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    kind = value.WhichOneof("value")  # type: ignore[attr-defined]
+    kind = value.WhichOneof("value")  # type: ignore[attr-defined]  # a generated class of protobuf
     held = getattr(value, kind)
     return [_plain(each) for each in held.values] if kind == "array_value" else held

@@ -134,7 +134,7 @@ def test_the_workers_calls_and_tokens_are_postgress_own(watched: Watched) -> Non
     assert turned_away == watched.stack.rows("SELECT sum(overloads) FROM work_items")[0] > 0
     for direction, column in (("read", "prompt_tokens"), ("written", "completion_tokens")):
         tokens = watched.counts(
-            f"SELECT m.name, g.stage, sum({column}) FROM generations g JOIN models m ON m.id = g.model_id"  # noqa: S608
+            f"SELECT m.name, g.stage, sum({column}) FROM generations g JOIN models m ON m.id = g.model_id"  # noqa: S608 - our words
             " WHERE g.fault IS NULL GROUP BY 1, 2"
         )
         assert watched.sums("lm_tokens_total", "model", "stage", direction=direction) == tokens

@@ -17,7 +17,7 @@ NAMED = 8
 def _edge(child: str, relation: str, parent: str) -> str:
     """Constants let the planner leave out all other kinds of edges."""
     return (
-        f"SELECT child_id AS id FROM lineage.edges WHERE child_kind = '{child}' AND relation = '{relation}' "  # noqa: S608
+        f"SELECT child_id AS id FROM lineage.edges WHERE child_kind = '{child}' AND relation = '{relation}' "  # noqa: S608 - our words
         f"AND parent_kind = '{parent}' AND parent_id = :id"
     )
 

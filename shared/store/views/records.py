@@ -65,7 +65,7 @@ def record(session: Session, kind: str, id: uuid.UUID) -> Record:
     """One record. Raises `UnknownKindError`, `RecordNotThereError`."""
     if kind not in VIEWS:
         raise UnknownKindError(kind=kind, kinds=", ".join(VIEWS))
-    found = session.execute(text(f"SELECT * FROM {VIEWS[kind]} WHERE id = :id"), {"id": id}).mappings().first()  # noqa: S608
+    found = session.execute(text(f"SELECT * FROM {VIEWS[kind]} WHERE id = :id"), {"id": id}).mappings().first()  # noqa: S608 - our words
     if found is None:
         raise RecordNotThereError(kind=kind.replace("_", " "), id=id)
     return Record(kind, id, {name: value for name, value in found.items() if name != "id"})
@@ -80,7 +80,7 @@ def nodes(session: Session, records: Iterable[tuple[str, uuid.UUID]]) -> dict[uu
     found = {id: Node(kind, id, {}, marks.get(id, ())) for kind, ids in by_kind.items() for id in ids}
     for kind, ids in by_kind.items():
         if kind in VIEWS:
-            statement = text(f"SELECT id, {SUMMARIES[kind]} FROM {VIEWS[kind]} WHERE id = ANY(:ids)")  # noqa: S608
+            statement = text(f"SELECT id, {SUMMARIES[kind]} FROM {VIEWS[kind]} WHERE id = ANY(:ids)")  # noqa: S608 - our words
             for row in session.execute(statement, {"ids": ids}).mappings():
                 attributes = {name: row[name] for name in row if name != "id"}
                 found[row["id"]] = replace(found[row["id"]], attributes=attributes)

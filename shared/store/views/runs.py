@@ -84,7 +84,7 @@ def list_runs(session: Session, before: Began | None, most: int) -> list[RunView
     since = "WHERE (created_at, id) < (:at, :id)" if before else ""
     at, id = before or (None, None)
     rows = session.execute(
-        text(f"SELECT {COLUMNS} FROM lineage.runs {since} ORDER BY created_at DESC, id DESC LIMIT :most"),  # noqa: S608
+        text(f"SELECT {COLUMNS} FROM lineage.runs {since} ORDER BY created_at DESC, id DESC LIMIT :most"),  # noqa: S608 - our words
         {"most": most} | ({"at": at, "id": id} if before else {}),
     )
     runs = [RunView(**row._mapping) for row in rows]
@@ -117,7 +117,7 @@ def _examples(session: Session, runs: Sequence[uuid.UUID]) -> dict[uuid.UUID, di
 def find_run(session: Session, name: str) -> RunView:
     """The run with this name or id. Raises `RunNotThereError`."""
     rows = session.execute(
-        text(f"SELECT {COLUMNS} FROM lineage.runs WHERE run = :name OR CAST(id AS text) = lower(:name)"),  # noqa: S608
+        text(f"SELECT {COLUMNS} FROM lineage.runs WHERE run = :name OR CAST(id AS text) = lower(:name)"),  # noqa: S608 - our words
         {"name": name},
     )
     found = sorted((RunView(**row._mapping) for row in rows), key=lambda run: run.name != name)

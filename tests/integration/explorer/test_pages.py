@@ -22,7 +22,7 @@ def ids(page: Page) -> list[str]:
 def in_order(shown: Shown, condition: str = "NOT surplus") -> list[str]:
     """The examples of the run's own judgement."""
     rows = shown.rows(
-        f"SELECT id FROM lineage.examples WHERE run = 'small-1' AND judgement = 0 AND {condition} "  # noqa: S608
+        f"SELECT id FROM lineage.examples WHERE run = 'small-1' AND judgement = 0 AND {condition} "  # noqa: S608 - our words
         "ORDER BY task_type, position"
     )
     return [str(id) for (id,) in rows]
@@ -44,7 +44,7 @@ def test_the_list_has_every_run_with_its_state_examples_and_models(site: Site) -
 
 def test_runs_come_in_pages(site: Site, shown: Shown) -> None:
     ((at, id),) = shown.rows("SELECT created_at, id FROM lineage.runs WHERE run = 'later-1'")
-    page = site.get(f"/?before={at.isoformat().replace('+', '%2B')}/{id}")  # type: ignore[attr-defined]
+    page = site.get(f"/?before={at.isoformat().replace('+', '%2B')}/{id}")  # type: ignore[attr-defined]  # a time
     assert "later-1" not in page.text
     assert "small-1" in page.text
 

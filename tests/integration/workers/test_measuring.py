@@ -73,7 +73,7 @@ def test_a_result_that_comes_too_late_is_counted_as_lost(runtime: Runtime, lm: F
         claims = claim(session, run_id, "instructions", count=2, lease_s=60, worker="me")
         finish(session, claims[:1])
     template = next(iter(context.templates.values()))
-    calls = [PreparedCall(each, None, template, (), "base", uuid.uuid4()) for each in claims]  # type: ignore[arg-type]
+    calls = [PreparedCall(each, None, template, (), "base", uuid.uuid4()) for each in claims]  # type: ignore[arg-type]  # what is not looked at is left out
     outcomes = [Outcome(call, BrokenAnswer("http://h", "nonsense"), 0.1) for call in calls[:1]]
     save(runtime, context, output_generator.STAGE, outcomes, Random(0))
     assert counted(now(), "lm_calls_total", "outcome", stage=Stage.OUTPUT) == {("lost",): 1}

@@ -111,7 +111,7 @@ def test_a_role_that_may_not_look_is_told(runtime: Runtime, database_url: str) -
     name = f"nobody_{uuid.uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'p'").format(sql.Identifier(name)))
-        engine = make_engine(make_url(database_url).set(username=name, password="p").render_as_string(False))  # noqa: S106
+        engine = make_engine(make_url(database_url).set(username=name, password="p").render_as_string(False))  # noqa: S106 - of a database that goes with the test
         stranger = Probes(runtime, runtime.hinting.app, engine)
         stranger.ready_with()
         assert stranger.ready() == ["Postgres says: permission denied for table alembic_version"]

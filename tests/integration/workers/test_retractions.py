@@ -182,10 +182,10 @@ def under_way(runtime: Runtime, job: JobSpec) -> Iterator[tuple[uuid.UUID, uuid.
     call = uuid.uuid4()
     with runtime.sessions() as writer:
         columns = [column.name for column in Generation.__table__.columns if column.name not in ("id", "attempt")]
-        copied = f"SELECT :id, 77, {', '.join(columns)} FROM generations WHERE :seed = ANY (seed_task_ids) LIMIT 1"  # noqa: S608
+        copied = f"SELECT :id, 77, {', '.join(columns)} FROM generations WHERE :seed = ANY (seed_task_ids) LIMIT 1"  # noqa: S608 - our words
         statement = text(f"INSERT INTO generations (id, attempt, {', '.join(columns)}) {copied}")
         (seed,) = keys(runtime, ("with_1",))
-        assert writer.execute(statement, {"id": call, "seed": seed}).rowcount == 1  # type: ignore[attr-defined]
+        assert writer.execute(statement, {"id": call, "seed": seed}).rowcount == 1  # type: ignore[attr-defined]  # a statement that writes has it
         yield run_id, call, writer
 
 

@@ -48,9 +48,9 @@ def _described(family: Metric, labels: tuple[str, ...]) -> Described:
 
 def _counted() -> list[tuple[object, Metric]]:
     collectors = COUNTED._collector_to_names
-    return [(collector, family) for collector in collectors for family in collector.describe()]  # type: ignore[attr-defined]
+    return [(collector, family) for collector in collectors for family in collector.describe()]  # type: ignore[attr-defined]  # whatever the registry holds
 
 
 def _labels(collector: object) -> tuple[str, ...]:
     names = getattr(collector, "_labelnames", None)
-    return tuple(collector._family[2]) if names is None else tuple(names)  # type: ignore[attr-defined]
+    return tuple(collector._family[2]) if names is None else tuple(names)  # type: ignore[attr-defined]  # whatever the registry holds
