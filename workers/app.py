@@ -27,6 +27,7 @@ from celery.signals import (
 )
 
 from shared.errors import EnsembleInstructError, UserError
+from shared.method.rouge import load_stemmer
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.queue.app import app_from_environment
@@ -102,6 +103,8 @@ def _check_pool(pool: Any) -> None:
 @worker_init.connect
 def _open_runtime(**_: Any) -> None:
     try:
+        if names.CONSENSUS in app.amqp.queues.consume_from:
+            load_stemmer()  # or the first verdict would hold up the calls under way
         runtime = Runtime.open(app, settings().database(), lease_slack_s=settings().lease_slack_s)
         runtime.traces = traces_from(os.environ, runtime.worker)
         require_migrated(runtime.engine)

@@ -14,13 +14,12 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 
 from shared.lm.protocol import Answer, LanguageModel
 from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
-from shared.method.prompts import UnrenderableError
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.store import budgets, sweeping, work
@@ -30,9 +29,10 @@ from shared.telemetry.metrics import Operation
 from workers.calls import Outcome, PreparedCall
 from workers.measuring import Timed
 from workers.patience import patiently
+from workers.preparing import prepare_all
 from workers.runtime import Runtime
 from workers.sending import send
-from workers.stages import CRASHED, UNRENDERABLE, VANISHED, LMStage, give_up, has_crashed, save
+from workers.stages import LMStage, save
 from workers.windows import CallWindow
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Stream:
     lm: LanguageModel = field(init=False)
     _logged: Context = field(default_factory=copy_context)  # what lines tell of it, whoever has a call of it sent
     _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
-    _calls: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
+    _calls: dict[asyncio.Task[None], Claim] = field(default_factory=dict)  # by the slot that they are sent in
     _aborted: list[Claim] = field(default_factory=list)
     _outcomes: list[Outcome] = field(default_factory=list)
     _writing: int = 0
@@ -126,13 +126,17 @@ class Stream:
 
     def send_next(self) -> None:
         """Send the call that has waited longest."""
-        _, prepared = self._ready.popleft()
+        prepared = self._next()
         # A copy for each: a client keeps what belongs to its call in the context, too.
-        call = asyncio.create_task(self._call(prepared), context=self._logged.copy())
-        self._calls[call] = prepared.claim
-        call.add_done_callback(self._ended)
+        slot = asyncio.create_task(self._make_calls(prepared), context=self._logged.copy())
+        self._calls[slot] = prepared.claim
+        slot.add_done_callback(self._ended)
+
+    def _next(self) -> PreparedCall:
+        _, prepared = self._ready.popleft()
         if not self._dry and len(self._ready) <= self._ahead() // 2:
             self._look.set()
+        return prepared
 
     def abort(self) -> None:
         """Break off the calls under way: a server stops writing when its client leaves. Their work is given back."""
@@ -150,15 +154,34 @@ class Stream:
         if not self._dry:
             self._look.set()
 
-    async def _call(self, prepared: PreparedCall) -> None:
-        outcome = await send(self.lm, prepared)
-        self._outcomes.append(outcome)
-        if isinstance(outcome.result, Answer):
-            self.window.took(outcome.latency_s)
+    async def _make_calls(self, prepared: PreparedCall) -> None:
+        """Make a call, and then the next in its place, as long as the window has it so.
 
-    def _ended(self, call: asyncio.Task[None]) -> None:
-        del self._calls[call]
+        A new task for each would leave the slot idle for two more turns of the loop, and a busy interpreter has some
+        milliseconds go by in each.
+        """
+        slot = cast(asyncio.Task[None], asyncio.current_task())
+        while True:
+            outcome = await send(self.lm, prepared)
+            self._outcomes.append(outcome)
+            if isinstance(outcome.result, Answer):
+                self.window.took(outcome.latency_s)
+            if not self.window.goes_on(self):
+                break
+            prepared = self._next()
+            self._calls[slot] = prepared.claim
+            self.window.fill()
+            self._tell_writer()
+        del self._calls[slot]
         self.window.ended()
+        self._tell_writer()
+
+    def _ended(self, slot: asyncio.Task[None]) -> None:
+        if self._calls.pop(slot, None):  # its call was broken off
+            self.window.ended()
+            self._tell_writer()
+
+    def _tell_writer(self) -> None:
         self._answered.set()
         if self._are_due:
             self._enough.set()
@@ -213,7 +236,7 @@ class Stream:
         try:
             claims = await self._patiently(self._claim, wanted, self.lm.away, may_suspect)
             if claims:
-                prepared = await self._patiently(self._prepare, claims)
+                prepared = await self._patiently(prepare_all, self.runtime, self.context, self.stage, claims)
         finally:
             if may_suspect:
                 self._suspect = next((each.claim.id for each in prepared if each.claim.suspect), None)
@@ -296,29 +319,6 @@ class Stream:
             )
             timed.size = len(claims)
         return claims
-
-    def _prepare(self, claims: Sequence[Claim]) -> list[PreparedCall]:
-        """Render what can be rendered; give up what can't, or what made too many workers vanish."""
-        crashed = [each for each in claims if has_crashed(self.context, each)]
-        if crashed:
-            give_up(self.runtime, self.context, self.stage, crashed, CRASHED, VANISHED)
-        sound = [each for each in claims if each not in crashed]
-        try:
-            return self._render(sound)
-        except UnrenderableError:  # a text that breaks the user's template must not hold up the others
-            return [prepared for each in sound for prepared in self._render_alone(each)]
-
-    def _render(self, claims: Sequence[Claim]) -> list[PreparedCall]:
-        with Timed(Operation.PREPARE, len(claims)), self.runtime.sessions.begin() as session:
-            return self.stage.prepare(session, self.context, claims)
-
-    def _render_alone(self, claim: Claim) -> list[PreparedCall]:
-        try:
-            return self._render([claim])
-        except UnrenderableError as error:
-            log.warning("prompt not rendered", work_item=str(claim.id), error=type(error.__cause__).__name__)
-            give_up(self.runtime, self.context, self.stage, [claim], UNRENDERABLE, str(error))
-            return []
 
     def _return(self, claims: Sequence[Claim]) -> None:
         with self.runtime.sessions.begin() as session:

@@ -102,10 +102,13 @@ class CallWindow:
 
     @property
     def free(self) -> int:
-        """How many more calls may be sent now: none on a share that others may have been given meanwhile."""
-        if not self.agreed:
-            return 0
-        return max(0, min(self.slots, self.lm.capacity) - self.in_flight)
+        """How many more calls may be sent now."""
+        return max(0, self._most - self.in_flight)
+
+    @property
+    def _most(self) -> int:
+        """How many may be under way now: none on a share that others may have been given meanwhile."""
+        return min(self.slots, self.lm.capacity) if self.agreed else 0
 
     @property
     def calls_per_s(self) -> float:
@@ -151,10 +154,19 @@ class CallWindow:
         self.in_flight -= 1
         self.fill()
 
+    def goes_on(self, caller: Caller) -> bool:
+        """Whether a stream whose call is over is to send its next one in the same slot."""
+        return self.in_flight <= self._most and self._next is caller
+
+    @property
+    def _next(self) -> Caller | None:
+        """Whose call is sent next: the nearest to the end of the pipeline."""
+        return next((each for each in self._callers if each.waiting), None)
+
     def fill(self) -> None:
         """Send calls while there is room, those nearest to the end of the pipeline first."""
         while self.free:
-            caller = next((each for each in self._callers if each.waiting), None)
+            caller = self._next
             if caller is None:
                 for each in self._callers:
                     each.has_room()

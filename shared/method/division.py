@@ -1,6 +1,37 @@
 """Fair division of a window's slots among the workers of a run."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from shared.method.pace import PASSED_ON, TOLERANCE
+
+
+class Bidder(Protocol):
+    """A worker that shares a window."""
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """How many slots it has use for, by stage."""
+
+    @property
+    def reserved(self) -> int:
+        """How many nobody else may have, since it may have calls under way in them."""
+
+
+def due(worker: str, bidders: Mapping[str, Bidder], *, allotted: int, size: int, holding: int) -> int:
+    """How many slots a worker is to go on with, of the `allotted` ones of a window of `size`; it is `holding` some now.
+
+    What workers want changes from moment to moment, and a slot that is passed on is idle on its way. So one that
+    has a little more than is fair keeps it while it can use it, unless another has less than half of what is fair;
+    and of what is more than that it passes on a little at a time.
+    """
+    fair = divide_by_stage(allotted, {name: each.wanted for name, each in bidders.items()})
+    fellows = {name: each.reserved for name, each in bidders.items() if name != worker}
+    usable = min(holding, sum(bidders[worker].wanted), allotted - sum(fellows.values()))
+    starved = any(2 * reserved < fair[name] for name, reserved in fellows.items())
+    if usable - fair[worker] > size // TOLERANCE or starved:
+        usable -= max(1, size // PASSED_ON)
+    return max(fair[worker], usable)
 
 
 def divide_by_stage(size: int, wanted: Mapping[str, Sequence[int]]) -> dict[str, int]:

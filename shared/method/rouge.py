@@ -110,6 +110,11 @@ class _StemSymbols(dict[str, str]):
         return memo
 
 
+def load_stemmer() -> None:
+    """Load what stems words now, instead of with the first comparison."""
+    _porter()
+
+
 @cache
 def _porter() -> "DefaultTokenizer":
     from rouge_score.tokenizers import DefaultTokenizer  # takes half a second, and novelty needs no stems

@@ -14,8 +14,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from shared.method.division import divide_by_stage
-from shared.method.pace import TOLERANCE
+from shared.method.division import due
 from shared.store.fair_division import divide_by_weight
 from shared.store.locks import lock
 from shared.store.session import limit_waits, seconds
@@ -100,9 +99,7 @@ def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: i
     """Tell what a worker wants of a model's slots, by stage, and learn what it may have.
 
     `holding` is the highest number of calls that it may have under way at this moment. A worker that could not
-    renew for a while may not grow at once: others in its case must come back first. What workers want changes from
-    moment to moment, so one that has a little more than is fair keeps it from the others of its run, unless one of
-    them has less than half.
+    renew for a while may not grow at once: others in its case must come back first.
     """
     # A worker that stands still in here, or waits for one, must not keep the others from agreeing in time.
     limit_waits(session, lock_s=LOCK_S, idle_s=STANDSTILL_S)
@@ -112,15 +109,13 @@ def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: i
     own = Bid(holder.run_id, holder.model, holder.worker, holder.size, holder.weight, wanted, holding)
     pool = Pool([own, *others])
     allotted = pool.allotted(holder.run_id, holder.model, turn)
-    fair = divide_by_stage(allotted, {bid.worker: bid.wanted for bid in [own, *fellows]})
+    bidders = {bid.worker: bid for bid in [own, *fellows]}
+    slots = due(holder.worker, bidders, allotted=allotted, size=holder.size, holding=holding)
     of_fellows = sum(bid.reserved for bid in fellows)
-    due = fair[holder.worker]
-    if holding - due <= holder.size // TOLERANCE and all(2 * bid.reserved >= fair[bid.worker] for bid in fellows):
-        due = max(due, min(holding, sum(wanted), allotted - of_fellows))
     free = min(pool.size - sum(bid.reserved for bid in others), holder.size - of_fellows)
-    reserved = max(holding, min(due, free)) if may_grow else holding
+    reserved = max(holding, min(slots, free)) if may_grow else holding
     _write(session, holder, wanted, reserved)
-    return Share(min(due, reserved), alone=not others)
+    return Share(min(slots, reserved), alone=not others)
 
 
 def _others(session: Session, holder: Holder) -> tuple[list[Bid], int]:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence, Sized
 from typing import Protocol
 
-from shared.method.division import divide_by_stage
-from shared.method.pace import TOLERANCE
+from shared.method.division import divide_by_stage, due
 from shared.method.simulation.clock import Clock
 from shared.method.simulation.scenario import Pool
 from shared.method.tasks import LM_STAGES, Stage
@@ -152,16 +151,12 @@ class Agreement:
 
     def _renew(self, key: str, window: Window, fellows: Mapping[str, Window]) -> None:
         holding, allotted = max(window.slots, window.in_flight), self._allotted(window)
-        fair = divide_by_stage(allotted, {key: each.wanted for key, each in fellows.items()})
-        due, of_fellows = fair[key], sum(each.reserved for each in fellows.values()) - window.reserved
-        if 0 < holding - due <= window.limit // TOLERANCE and all(
-            2 * each.reserved >= fair[other] for other, each in fellows.items() if other != key
-        ):
-            due = max(due, min(holding, sum(window.wanted), allotted - of_fellows))
+        slots = due(key, fellows, allotted=allotted, size=window.limit, holding=holding)
+        of_fellows = sum(each.reserved for each in fellows.values()) - window.reserved
         reserved_by_others = sum(each.reserved for each in self._windows) - window.reserved
         free = min(self._size - reserved_by_others, window.limit - of_fellows)
-        window.reserved = max(holding, min(due, free))
-        window.slots = min(due, window.reserved)
+        window.reserved = max(holding, min(slots, free))
+        window.slots = min(slots, window.reserved)
 
     def _allotted(self, window: Window) -> int:
         """How many slots are due to a window's model: the models of a pool share alike."""

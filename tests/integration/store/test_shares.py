@@ -47,7 +47,7 @@ def test_a_worker_gets_no_more_than_it_wants(sessions: Sessions, run_id: uuid.UU
 def test_a_newcomer_waits_until_the_other_has_given_way(sessions: Sessions, run_id: uuid.UUID) -> None:
     ask(sessions, run_id, "a")
     assert ask(sessions, run_id, "b") == Share(0, alone=False)
-    assert ask(sessions, run_id, "a", holding=4).slots == 2  # it sends no more, but four calls are under way
+    assert ask(sessions, run_id, "a", holding=4).slots == 3  # it sends no more, but four calls are under way
     assert ask(sessions, run_id, "b").slots == 0
     assert ask(sessions, run_id, "a", holding=3).slots == 2
     assert ask(sessions, run_id, "b").slots == 1
@@ -73,7 +73,9 @@ def test_one_that_has_less_than_half_of_what_is_fair_is_given_way_to(sessions: S
     assert ask(sessions, run_id, "b", wanted=3, size=16).slots == 3
     ask(sessions, run_id, "b", wanted=16, holding=3, size=16)
     ask(sessions, run_id, "c", wanted=16, size=16)
-    assert ask(sessions, run_id, "a", wanted=16, holding=7, size=16).slots == 5
+    assert ask(sessions, run_id, "a", wanted=16, holding=7, size=16).slots == 6
+    assert ask(sessions, run_id, "a", wanted=16, holding=6, size=16).slots == 5
+    assert ask(sessions, run_id, "a", wanted=16, holding=5, size=16).slots == 5
 
 
 def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_back(
@@ -121,7 +123,7 @@ def other_run(sessions: Sessions) -> uuid.UUID:
 def settle(sessions: Sessions, wanted: dict[Holder, int]) -> dict[Holder, int]:
     """What each comes to have when all renew time and again, and their calls end between."""
     slots = dict.fromkeys(wanted, 0)
-    for _ in range(4):
+    for _ in range(16):
         for holder, count in wanted.items():
             slots[holder] = ask_for(sessions, holder, count, slots[holder]).slots
     return slots

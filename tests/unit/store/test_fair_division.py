@@ -1,11 +1,14 @@
 """Dividing a model's window among runs and among workers."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.method.division import divide_by_stage
+from shared.method.division import divide_by_stage, due
+from shared.method.pace import PASSED_ON, TOLERANCE
 from shared.store.fair_division import divide_by_weight
 
 names = st.sampled_from("abcde")
@@ -34,6 +37,59 @@ def test_the_last_stage_is_served_first() -> None:
 
 def test_one_slot_goes_to_one_worker() -> None:
     assert sum(divide_by_stage(1, {"a": (5,), "b": (5,)}).values()) == 1
+
+
+@dataclass
+class Fellow:
+    """A worker of a run that shares a window with others."""
+
+    wanted: Sequence[int]
+    reserved: int
+
+
+SIZE = 128
+
+
+def renew(fellows: dict[str, Fellow]) -> list[int]:
+    """All renew in turn, their calls short; returns how many slots each was to go on with."""
+    slots = {}
+    for name, each in fellows.items():
+        others = sum(fellow.reserved for fellow in fellows.values()) - each.reserved
+        slots[name] = due(name, fellows, allotted=SIZE, size=SIZE, holding=each.reserved)
+        each.reserved = min(slots[name], SIZE - others)
+    return list(slots.values())
+
+
+def test_what_a_worker_can_use_is_passed_on_a_little_at_a_time_until_the_other_has_nearly_its_part() -> None:
+    early, late = Fellow((SIZE, 0, 0), SIZE), Fellow((0, 0, SIZE), 0)
+    steps = [renew({"early": early, "late": late})[0] for _ in range(SIZE)]
+    assert steps[:3] == [SIZE - 2, SIZE - 4, SIZE - 6]
+    assert (early.reserved, late.reserved) == (SIZE // TOLERANCE, SIZE - SIZE // TOLERANCE)
+
+
+def test_work_that_comes_and_goes_moves_few_slots() -> None:
+    one, other = Fellow((SIZE, 0, 0), SIZE // 2), Fellow((SIZE, 0, 0), SIZE // 2)
+    for late in (0, SIZE, 0, SIZE, 0):
+        one.wanted = (SIZE, 0, late)
+        renew({"one": one, "other": other})
+        assert abs(one.reserved - SIZE // 2) <= 2 * SIZE // PASSED_ON
+
+
+def test_what_a_worker_can_not_use_is_passed_on_at_once() -> None:
+    fellows = {"ending": Fellow((3, 0, 0), SIZE), "other": Fellow((SIZE, 0, 0), 0)}
+    assert renew(fellows) == [3, SIZE - 3]
+
+
+@given(wants, st.data())
+def test_together_they_never_have_more_than_there_is(
+    wanted: dict[str, tuple[int, int, int]], data: st.DataObject
+) -> None:
+    fellows = {name: Fellow(each, 0) for name, each in wanted.items()}
+    for _ in range(8):
+        renew(fellows)
+        assert sum(each.reserved for each in fellows.values()) <= SIZE
+        name = data.draw(st.sampled_from(sorted(fellows)))
+        fellows[name].wanted = data.draw(st.tuples(*[st.integers(0, 2 * SIZE)] * 3))
 
 
 @given(st.integers(0, 60), counts, weights, turns)
