@@ -1,9 +1,10 @@
 """The command line as a person meets it, inside the test's own process."""
 
+import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,3 +87,10 @@ def _count(connection: psycopg.Connection[tuple[int]], table: str) -> int:
     found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
     assert found
     return found[0]
+
+
+def jsonl(name: str, records: Sequence[object]) -> Path:
+    """A file of one JSON value a line."""
+    path = Path(name)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path

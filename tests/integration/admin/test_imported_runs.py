@@ -13,8 +13,8 @@ from shared.dataset.prov_stream import prov_chunks
 from shared.store.lineage import lineage_of
 from shared.store.session import Sessions
 from shared.store.tables.records import Example
-from tests.integration.admin.command_line import CommandLine
-from tests.integration.admin.test_import_command import JOKE, SONG, SORT, jsonl
+from tests.integration.admin.command_line import CommandLine, jsonl
+from tests.integration.admin.test_import_command import JOKE, SONG, SORT
 from tests.integration.admin.test_lineage_command import drawn
 from tests.integration.telemetry.lineage_server import lineage_server
 from tests.integration.telemetry.openlineage_schema import check_event

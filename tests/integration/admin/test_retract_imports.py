@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.admin.command_line import CommandLine, row_counts
+from tests.integration.admin.command_line import CommandLine, jsonl, row_counts
 from tests.integration.admin.conftest import Finished
-from tests.integration.admin.test_import_command import JOKE, SONG, SORT, jsonl
+from tests.integration.admin.test_import_command import JOKE, SONG, SORT
 from tests.integration.admin.test_retract_command import WHY, exported, retracted_as_foretold, rows
 
 ORIGINS = {
