@@ -14,6 +14,7 @@ from services.admin.pipeline_parts import QUEUES, Load
 from services.local.worker_pools import WorkerPool
 
 THREADS = 4
+WORKERS = max(1, (os.cpu_count() or 1) // 2)  # Postgres, the broker and the fake LM need as much as they do
 SLOTS = 64
 LOADS = (Load(SLOTS, 0.0), Load(SLOTS, 1.0), Load(256, 1.0), Load(SLOTS, 0.1))
 
@@ -22,7 +23,7 @@ app = typer.Typer(help="Measure what the system does on this machine.", no_args_
 
 @app.command()
 def pipeline(
-    workers: Annotated[int, typer.Option(min=1, help="worker processes, each on all queues")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="worker processes, each on all queues")] = WORKERS,
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="how long to measure each scenario")] = 15.0,
     slots: Annotated[
         int | None, typer.Option(min=1, max=4096, help="calls at once, for one scenario of your own")

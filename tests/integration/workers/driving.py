@@ -1,6 +1,7 @@
 """Runs driven inside the test's own process: real database, real broker, no worker processes."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from workers.runtime import Runtime
 from workers.streaming import Stream
 
 MOST_ROUNDS = 200
+PATIENCE_S = 60.0
 _workers = count()
 
 
@@ -143,6 +145,26 @@ def one_round(runtime: Runtime, run_id: uuid.UUID, *, without: str = "") -> None
     with runtime.sessions() as session:
         due = [each.queue for each in due_queues(session) if each.run_id == run_id and each.queue != without]
     in_threads([partial(work_on, runtime, run_id, queue) for queue in due])
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that comes about by itself."""
+    ends = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < ends, "it never came about"
+        time.sleep(0.02)
+
+
+def one_round_until(runtime: Runtime, run_id: uuid.UUID, condition: Callable[[], object]) -> None:
+    """A round whose worker is told to stop once something has come about: else it would wait for its servers."""
+
+    def stop() -> None:
+        try:
+            until(condition)
+        finally:
+            runtime.stop(None)
+
+    in_threads([partial(one_round, runtime, run_id), stop])
 
 
 def want_more(runtime: Runtime, run_id: uuid.UUID, target: int) -> None:

@@ -1,8 +1,6 @@
 """A model whose servers are away is left alone, said to be so, and used again when it is back."""
 
 import threading
-import time
-from collections.abc import Callable
 from functools import partial
 from itertools import count
 
@@ -20,15 +18,10 @@ from shared.store.tables.endpoints import EndpointState
 from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
 from tests.integration.lm.mortal import MortalServer
-from tests.integration.workers.driving import begin, drive, rows, small_job, stream, work_in
+from tests.integration.workers.driving import begin, drive, rows, small_job, stream, until, work_in
 from workers.runtime import Runtime
 
 WINDOW = 8
-
-
-def until(come: Callable[[], bool]) -> None:
-    while not come():
-        time.sleep(0.02)
 
 
 def is_told(runtime: Runtime, state: CircuitState) -> bool:

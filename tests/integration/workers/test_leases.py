@@ -29,19 +29,12 @@ from tests.integration.workers.driving import (
     rows,
     small_job,
     stream,
+    until,
     work_in,
     work_on,
 )
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that comes true within seconds."""
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def while_calls_are_under_way(runtime: Runtime, run_id: uuid.UUID, lm: HeldLM, then: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from shared.store.work import claim, finish
 from shared.telemetry.metrics import COUNTED
 from tests.deploy.prometheus.alerts import ALERTS, series
 from tests.deploy.prometheus.promql import evaluate
-from tests.integration.workers.driving import begin, drive, in_threads, one_round, rows, small_job, stream
+from tests.integration.workers.driving import begin, drive, in_threads, one_round_until, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
 from tests.integration.workers.told import Told, by, counted, told, total
 from workers import measuring, output_generator
@@ -60,7 +60,8 @@ def test_calls_tokens_and_latencies_are_those_of_the_generations(runtime: Runtim
 
 def test_a_call_that_no_server_took_is_counted_with_its_fault(runtime: Runtime, lm: FakeServer) -> None:
     lm.respond = lambda request: FakeFault(status=429)
-    one_round(runtime, begin(runtime, small_job(lm.url, models={"base": {"max_in_flight": 1}})))
+    run_id = begin(runtime, small_job(lm.url, models={"base": {"max_in_flight": 1}}))
+    one_round_until(runtime, run_id, lambda: counted(now(), "lm_calls_total", "outcome"))
     assert counted(now(), "lm_calls_total", "outcome").keys() == {("overloaded",)}
     assert rows(runtime, select(func.count(Generation.id))) == [0]
 
@@ -147,7 +148,12 @@ def test_windows_are_told_while_they_are_in_use(runtime: Runtime) -> None:
 
 def test_an_open_circuit_is_told(runtime: Runtime, lm: FakeServer) -> None:
     lm.respond = lambda request: FakeFault(status=404)
-    one_round(runtime, begin(runtime, small_job(lm.url)))
+
+    def is_open() -> bool:
+        circuits = by(told(WindowMetrics(runtime)), "lm_endpoint_circuits", "model", "state")
+        return circuits.get(("base", "open")) == 1
+
+    one_round_until(runtime, begin(runtime, small_job(lm.url)), is_open)
     circuits = by(told(WindowMetrics(runtime)), "lm_endpoint_circuits", "model", "state")
     assert circuits["base", "closed"] == 0
     assert circuits["base", "open"] + circuits["base", "half_open"] == 1

@@ -10,7 +10,7 @@ from shared.store.tables.records import Example
 from shared.store.tables.runs import Run, RunState
 from tests.deploy.prometheus.alerts import ALERTS, series
 from tests.deploy.prometheus.promql import evaluate
-from tests.integration.workers.driving import Ended, begin, drive, one_round, rows, small_job, stream
+from tests.integration.workers.driving import Ended, begin, drive, one_round_until, rows, small_job, stream
 from tests.integration.workers.test_dead_work import STAGES, Broken
 from tests.integration.workers.told import Told, by, told, total
 from workers.run_metrics import RunMetrics
@@ -102,10 +102,13 @@ def test_a_model_that_answers_nobody_is_told_with_the_time(runtime: Runtime, lm:
     lm.respond = lambda request: FakeFault(status=503)
     run_id = begin(runtime, small_job(lm.url, retry={"backoff_s": 0.001, "backoff_cap_s": 0.001}))
     assert set(by(of_runs(runtime.sessions), "run_model_failing_seconds", "model").values()) == {0}
-    one_round(runtime, run_id)
-    failing = by(of_runs(runtime.sessions), "run_model_failing_seconds", "model")
-    assert failing["base",] > 0
-    assert failing["chat",] == 0
+
+    def failing() -> dict[tuple[str, ...], float]:
+        return by(of_runs(runtime.sessions), "run_model_failing_seconds", "model")
+
+    one_round_until(runtime, run_id, lambda: failing()["base",] > 0)
+    assert failing()["base",] > 0
+    assert failing()["chat",] == 0
     down = ALERTS["EnsembleInstructModelDown"].expression
     assert evaluate(down, series(of_runs(runtime.sessions)), 0) == {}
     with runtime.sessions.begin() as session:
