@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from services.admin.connections import open_broker, open_session
 from services.admin.console import say
-from services.admin.jobs import NoCheck
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
+from services.admin.options import NoCheck
 from services.admin.planning import Plan, plan_job
 from services.admin.retracted_parts import refuse_retracted_voice
 from services.admin.runs import RunName

@@ -9,7 +9,7 @@ import typer
 from services.admin.agreement_view import agreement_view
 from services.admin.connections import open_session
 from services.admin.console import out, print_json, progress_bar, say
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.runs import JudgementNumber, NothingJudgedError, RunName
 from shared.dataset.agreement import measure, warning
 from shared.dataset.agreement_picture import picture

@@ -10,7 +10,7 @@ import typer
 
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, printable, say, table
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.runs import RunName
 from shared.errors import WorldError
 from shared.store.audit.check import Finding

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from services.admin.console import out, print_json, say, table
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.pipeline_figures import Figures, measure
 from services.admin.pipeline_parts import QUEUES, Load
 from services.local.worker_pools import WorkerPool

@@ -9,9 +9,9 @@ import typer
 from services.admin.capacity_view import plan_view
 from services.admin.connections import open_session
 from services.admin.console import out, print_json, progress_bar, say, warn
-from services.admin.jobs import AsJson, JobPath, Overrides
 from services.admin.listed import ModelsSilentError
 from services.admin.model_check import check_models
+from services.admin.options import AsJson, JobPath, Overrides
 from services.admin.planning import Plan, plan_job
 from services.admin.probed import ProbeFailedError, figures_of_probe
 from services.admin.probing import calls_to_make, probe

@@ -33,7 +33,7 @@ from services.admin.export_options import (
     read_licences,
     with_provenance,
 )
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.runs import JudgementNumber
 from shared.dataset.choosing import Request
 from shared.dataset.conditions import read_condition

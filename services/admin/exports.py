@@ -8,7 +8,7 @@ import typer
 from services.admin.connections import open_session
 from services.admin.console import out, print_json, printable, say, table
 from services.admin.exporting import as_json_record
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from shared.dataset.export_record import ExportRecord, find_record_of, record_of
 from shared.shortening import shortened
 from shared.store.export_differences import Difference, Kind, Why, differences

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, printable, say, table
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.roots import Instruction, Model, Origin, Prompt, Seed, the_one
 from shared.errors import UserError
 from shared.shortening import shortened

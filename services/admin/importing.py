@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from services.admin.connections import open_session
 from services.admin.console import answer, print_json, progress_bar, say, warn
 from services.admin.import_sources import Files, Licences, Sources, Voices, sources_of
-from services.admin.jobs import AsJson, a_run_name
 from services.admin.novelty import a_similarity
+from services.admin.options import AsJson, a_run_name
 from services.admin.retracted_parts import refuse_retracted_files
 from shared.dataset.importing import Brought, Source, bring_in, import_job, imported_before
 from shared.errors import UserError

@@ -1,6 +1,5 @@
 """Commands about jobs: write one, check one, enqueue one."""
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -12,22 +11,14 @@ from services.admin.console import answer, print_json, say
 from services.admin.enqueueing import start_run
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import Described, check_models
+from services.admin.options import AsJson, JobPath, NoCheck, Overrides, a_run_name
 from services.admin.planning import Plan, plan_job
 from services.admin.retracted_parts import refuse_retracted, tell_of_retracted
 from shared.errors import UserError, WorldError
-from shared.job import NAME_PATTERN
 from shared.job_file import JobError, read_job
 from shared.new_file import write_new
 
 TEMPLATE = Path(__file__).parents[2] / "jobs" / "template.yaml"
-
-JobPath = Annotated[Path, typer.Argument(metavar="JOB", help="the job's YAML file")]
-Overrides = Annotated[
-    list[str],
-    typer.Option("--set", metavar="PATH=VALUE", help="change a setting of the job, e.g. targets.output_only=50"),
-]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="don't ask the models' servers for a sign of life")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 class JobFileExistsError(UserError):
@@ -124,13 +115,6 @@ def enqueue(
         answer(str(run.id))
     say(f"run {run.name} has begun; follow it with: ensemble-instruct watch {run.name}")
     warn_of_unheard(plan.job, broker)
-
-
-def a_run_name(name: str) -> str:
-    """Check an option's value. Raises `typer.BadParameter`."""
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise typer.BadParameter("write lower-case letters, digits, '-' and '_', at most 63, a letter or digit first")
-    return name
 
 
 def _asked(plan: Plan) -> Described:

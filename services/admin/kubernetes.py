@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services.admin.console import answer, err, say, table
-from services.admin.jobs import JobPath, Overrides
+from services.admin.options import JobPath, Overrides
 from services.admin.planning import plan_job
 from services.kubernetes.limits import CALLS_PER_WORKER, limits
 from services.kubernetes.overlay import MODEL_KEYS, Ground, Plan, files

@@ -7,10 +7,10 @@ import typer
 
 from services.admin.connections import open_session
 from services.admin.console import answer, out, print_json, say
-from services.admin.jobs import AsJson
 from services.admin.lineage_dot import lineage_dot
 from services.admin.lineage_svg import lineage_svg
 from services.admin.lineage_tree import lineage_tree
+from services.admin.options import AsJson
 from shared.dataset.prov_document import prov_json
 from shared.errors import UserError, WorldError
 from shared.store.lineage import Lineage, find_record, lineage_of

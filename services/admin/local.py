@@ -3,7 +3,7 @@
 import typer
 
 from services.admin.console import answer, out, print_json, say, table, warn
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.local import stack
 
 app = typer.Typer(help="The embedded stack: everything on this machine, in the background.", no_args_is_help=True)

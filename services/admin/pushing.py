@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from services.admin.connections import open_session
 from services.admin.console import answer, err, print_json, progress_bar, say, warn
 from services.admin.exporting import tell_of_retracted
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from shared.dataset.export import export_again
 from shared.dataset.export_record import ExportRecord, find_record_of
 from shared.dataset.folder_files import folder_files

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from services.admin.changes_view import changes_view
 from services.admin.connections import open_session
 from services.admin.console import out, print_json, progress_bar, say
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.runs import NothingJudgedError, RunName
 from services.admin.terms import NewTerms
 from shared.dataset.changes import Change, Changes

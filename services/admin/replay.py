@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from services.admin.connections import open_session
 from services.admin.console import print_json, progress_bar
-from services.admin.jobs import AsJson
 from services.admin.listed import Listed
+from services.admin.options import AsJson
 from services.admin.replay_report import replay_report
 from services.admin.replay_view import show
 from services.admin.replaying import replay, servers_to_ask

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, printable, say, table, warn
 from services.admin.impact import listed_examples
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from services.admin.roots import Example, Instruction, Model, Origin, Prompt, Seed, the_one
 from shared.errors import UserError
 from shared.store import retractions as store

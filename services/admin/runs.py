@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from services.admin.connections import open_session
 from services.admin.console import err, out, print_json, say, table
 from services.admin.display import Speed, headline, live_view, status_view
-from services.admin.jobs import AsJson
 from services.admin.listeners import warn_of_unheard
+from services.admin.options import AsJson
 from shared.errors import UserError, WorldError
 from shared.job import JobSpec
 from shared.method.tasks import TaskType

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from services.admin.console import answer, print_json
-from services.admin.jobs import AsJson
+from services.admin.options import AsJson
 from shared.dataset.seed_files import SHIPPED_SEEDS, check_seeds, load_seeds
 from shared.errors import UserError
 

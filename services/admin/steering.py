@@ -6,9 +6,9 @@ import typer
 
 from services.admin.connections import open_session
 from services.admin.console import say
-from services.admin.jobs import NoCheck
 from services.admin.listeners import warn_of_unheard
 from services.admin.model_check import check_models
+from services.admin.options import NoCheck
 from services.admin.retracted_parts import warn_of_retracted
 from services.admin.runs import RunName
 from shared.errors import UserError
