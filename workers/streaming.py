@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar, cast
 
-import structlog
-
 from shared.lm.protocol import Answer, LanguageModel
 from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
 from shared.method.tasks import Stage
@@ -36,7 +34,6 @@ from workers.stages import LMStage, save
 from workers.windows import CallWindow
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
 LOOK_S = 0.5  # how often a stream looks for work that nobody told it of
 LOOK_HUNGRILY_S = 0.1  # and how often while it has room for calls
@@ -127,7 +124,7 @@ class Stream:
     def send_next(self) -> None:
         """Send the call that has waited longest."""
         prepared = self._next()
-        # A copy for each: a client keeps what belongs to its call in the context, too.
+        # A copy for each slot: a client keeps what belongs to its call in the context, too.
         slot = asyncio.create_task(self._make_calls(prepared), context=self._logged.copy())
         self._calls[slot] = prepared.claim
         slot.add_done_callback(self._ended)

@@ -209,14 +209,14 @@ class CallWindow:
 
     async def _renew(self) -> float:
         """Agree with the other workers; returns when to do so again, in seconds."""
-        began, holding = time.monotonic(), max(self.slots, self.in_flight)
+        began, had, holding = time.monotonic(), self.slots, max(self.slots, self.in_flight)
         held = [(each.stage_name, each.queue if each.feeding else None, each.held) for each in self._callers]
         lapsed = 0 < self._good_until <= began
         if lapsed:
             self._may_grow_at = began + OTHERS_RETURN_S
         news = self._reports.due(began, self.lm.health())
         state, share = await asyncio.get_running_loop().run_in_executor(
-            self.executor, self._agree, held, holding, began >= self._may_grow_at, news
+            self.executor, self._agree, held, had, holding, began >= self._may_grow_at, news
         )
         if state is RunState.RUNNING:
             self._reports.told(began, news)
@@ -233,7 +233,12 @@ class CallWindow:
         return RENEW_ALONE_S if share.alone and share.slots else RENEW_S
 
     def _agree(
-        self, held: list[tuple[Stage, str | None, int]], holding: int, may_grow: bool, news: Sequence[EndpointHealth]
+        self,
+        held: list[tuple[Stage, str | None, int]],
+        had: int,
+        holding: int,
+        may_grow: bool,
+        news: Sequence[EndpointHealth],
     ) -> tuple[RunState | None, shares.Share]:
         """A run that is not running wants nothing, but its calls under way still take their room."""
         holder, wanted = self.holder, dict.fromkeys(LM_STAGES, 0)
@@ -247,7 +252,8 @@ class CallWindow:
                     due = work.count_due(session, holder.run_id, queue, holder.size) if queue else 0
                     wanted[stage] += count + due
             counts = [min(count, self._usable) for count in wanted.values()]
-            return state, shares.renew(session, holder, wanted=counts, holding=holding, may_grow=may_grow)
+            agreed = shares.renew(session, holder, wanted=counts, share=had, holding=holding, may_grow=may_grow)
+            return state, agreed
 
     def _release(self) -> None:
         with self.sessions.begin() as session:

@@ -1,6 +1,5 @@
 """`ensemble-instruct bench`: what the system does on this machine, measured."""
 
-import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,10 +10,11 @@ from services.admin.console import out, print_json, say, table
 from services.admin.options import AsJson
 from services.admin.pipeline_figures import Figures, measure
 from services.admin.pipeline_parts import QUEUES, Load
+from services.local.cpu_time import usable_cpus
 from services.local.worker_pools import WorkerPool
 
 THREADS = 4
-WORKERS = max(1, (os.cpu_count() or 1) // 2)  # Postgres, the broker and the fake LM need as much as they do
+WORKERS = max(1, min(8, usable_cpus() // 2))  # Postgres, the broker and the fake LM need as much as they do
 SLOTS = 64
 LOADS = (Load(SLOTS, 0.0), Load(SLOTS, 1.0), Load(256, 1.0), Load(SLOTS, 0.1))
 
@@ -54,7 +54,7 @@ def _json(figures: Sequence[Figures], workers: int) -> dict[str, Any]:
     first = figures[0]
     return {
         "workers": workers,
-        "cpus": os.cpu_count(),
+        "cpus": usable_cpus(),
         "scenarios": [
             {
                 "scenario": each.load.name,
@@ -81,7 +81,7 @@ def _json(figures: Sequence[Figures], workers: int) -> dict[str, Any]:
 
 def _scenarios(figures: Sequence[Figures], workers: int) -> Table:
     numbers = ("calls/s", "busy slots", "workers ms/call", "Postgres", "fake LM", "examples/s")
-    listing = _titled(f"{workers} workers, {os.cpu_count()} CPUs", "scenario", *numbers)
+    listing = _titled(f"{workers} worker{'s' * (workers > 1)}, {usable_cpus()} CPUs", "scenario", *numbers)
     for each in figures:
         busy = "" if each.busy is None else f"{each.busy:.1%}"
         cpu = (each.workers_ms, each.postgres_ms, each.fake_ms)

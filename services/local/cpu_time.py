@@ -1,6 +1,7 @@
 """The CPU that processes and their children have used. Linux only."""
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 class NoProcError(WorldError):
     """The CPU of processes is read from /proc, which this system does not have: run this on Linux"""
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def cpu_seconds(pid: int) -> float:

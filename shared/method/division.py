@@ -1,6 +1,7 @@
 """Fair division of a window's slots among the workers of a run."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Protocol
 
 from shared.method.pace import PASSED_ON, TOLERANCE
@@ -18,19 +19,19 @@ class Bidder(Protocol):
         """How many nobody else may have, since it may have calls under way in them."""
 
 
-def due(worker: str, bidders: Mapping[str, Bidder], *, allotted: int, size: int, holding: int) -> int:
-    """How many slots a worker is to go on with, of the `allotted` ones of a window of `size`; it is `holding` some now.
+def due(worker: str, bidders: Mapping[str, Bidder], *, allotted: int, share: int, renewals: int = 1) -> int:
+    """How many of the slots `allotted` to a run's workers one of them is to go on with, whose share was `share`.
 
     What workers want changes from moment to moment, and a slot that is passed on is idle on its way. So one that
     has a little more than is fair keeps it while it can use it, unless another has less than half of what is fair;
-    and of what is more than that it passes on a little at a time.
+    and of what is more than that it passes on a little at a time. `renewals` asks for so many times at once.
     """
     fair = divide_by_stage(allotted, {name: each.wanted for name, each in bidders.items()})
     fellows = {name: each.reserved for name, each in bidders.items() if name != worker}
-    usable = min(holding, sum(bidders[worker].wanted), allotted - sum(fellows.values()))
+    usable = min(share, sum(bidders[worker].wanted), allotted - sum(fellows.values()))
     starved = any(2 * reserved < fair[name] for name, reserved in fellows.items())
-    if usable - fair[worker] > size // TOLERANCE or starved:
-        usable -= max(1, size // PASSED_ON)
+    if usable - fair[worker] > allotted // TOLERANCE or starved:
+        usable -= renewals * ceil(allotted / PASSED_ON)
     return max(fair[worker], usable)
 
 

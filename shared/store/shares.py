@@ -95,11 +95,13 @@ def _wanted(bids: Sequence[Bid]) -> int:
     return min(_limit(bids), sum(sum(bid.wanted) for bid in bids))
 
 
-def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: int, may_grow: bool = True) -> Share:
+def renew(
+    session: Session, holder: Holder, *, wanted: Sequence[int], share: int, holding: int, may_grow: bool = True
+) -> Share:
     """Tell what a worker wants of a model's slots, by stage, and learn what it may have.
 
-    `holding` is the highest number of calls that it may have under way at this moment. A worker that could not
-    renew for a while may not grow at once: others in its case must come back first.
+    `share` is what it had until now, `holding` the highest number of calls that it may have under way at this
+    moment. A worker that could not renew for a while may not grow at once: others in its case must come back first.
     """
     # A worker that stands still in here, or waits for one, must not keep the others from agreeing in time.
     limit_waits(session, lock_s=LOCK_S, idle_s=STANDSTILL_S)
@@ -110,7 +112,7 @@ def renew(session: Session, holder: Holder, *, wanted: Sequence[int], holding: i
     pool = Pool([own, *others])
     allotted = pool.allotted(holder.run_id, holder.model, turn)
     bidders = {bid.worker: bid for bid in [own, *fellows]}
-    slots = due(holder.worker, bidders, allotted=allotted, size=holder.size, holding=holding)
+    slots = due(holder.worker, bidders, allotted=allotted, share=share)
     of_fellows = sum(bid.reserved for bid in fellows)
     free = min(pool.size - sum(bid.reserved for bid in others), holder.size - of_fellows)
     reserved = max(holding, min(slots, free)) if may_grow else holding

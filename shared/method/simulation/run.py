@@ -43,14 +43,14 @@ def _joined(pipeline: Pipeline, pool: Pool) -> Servers:
         for name, limit in pool.limits.items()
         if _calls(pipeline.scenario, worker, name)
     ]
-    agreement = Agreement(pool.size, windows)
     calls = [call for call in _all_calls(pipeline.scenario) if call.model in pool.limits]
-    period_s = max(RENEW_S, min(call.latency.mean for call in calls) / RENEWALS)
+    renewals = max(1, int(min(call.latency.mean for call in calls) / RENEWALS / RENEW_S))
+    agreement = Agreement(pool.size, windows, renewals)
 
     def renew() -> None:
         agreement.renew()
         if not agreement.alone:
-            pipeline.clock.after(period_s, renew)
+            pipeline.clock.after(renewals * RENEW_S, renew)
 
     if agreement.alone:
         windows[0].slots = windows[0].limit

@@ -126,8 +126,10 @@ class Window:
 class Agreement:
     """How the windows of a pool agree on their shares, each in its turn (as `shared.store.shares` has it)."""
 
-    def __init__(self, size: int, windows: Sequence[Window]) -> None:
+    def __init__(self, size: int, windows: Sequence[Window], renewals: int = 1) -> None:
+        """Each renewal here stands for so many of the workers' own."""
         self._size = size
+        self._renewals = renewals
         self._windows = windows
         self._models: dict[str, dict[str, Window]] = {}
         for number, window in enumerate(windows):
@@ -151,7 +153,7 @@ class Agreement:
 
     def _renew(self, key: str, window: Window, fellows: Mapping[str, Window]) -> None:
         holding, allotted = max(window.slots, window.in_flight), self._allotted(window)
-        slots = due(key, fellows, allotted=allotted, size=window.limit, holding=holding)
+        slots = due(key, fellows, allotted=allotted, share=window.slots, renewals=self._renewals)
         of_fellows = sum(each.reserved for each in fellows.values()) - window.reserved
         reserved_by_others = sum(each.reserved for each in self._windows) - window.reserved
         free = min(self._size - reserved_by_others, window.limit - of_fellows)

@@ -1,4 +1,4 @@
-"""`ensemble-instruct import`: what it brings in, what it says, and what it refuses."""
+"""`ensemble-instruct import`: what it brings in, and what it says."""
 
 import json
 from collections.abc import Sequence

@@ -25,14 +25,23 @@ def run_id(sessions: Sessions) -> uuid.UUID:
 
 
 def ask(
-    sessions: Sessions, run_id: uuid.UUID, worker: str, wanted: int = 9, holding: int = 0, *, size: int = 4
+    sessions: Sessions,
+    run_id: uuid.UUID,
+    worker: str,
+    wanted: int = 9,
+    holding: int = 0,
+    *,
+    size: int = 4,
+    share: int | None = None,
 ) -> Share:
-    return ask_for(sessions, Holder(run_id, "base", worker, POOL, size), wanted, holding)
+    return ask_for(sessions, Holder(run_id, "base", worker, POOL, size), wanted, holding, share)
 
 
-def ask_for(sessions: Sessions, holder: Holder, wanted: int = 99, holding: int = 0) -> Share:
+def ask_for(sessions: Sessions, holder: Holder, wanted: int = 99, holding: int = 0, share: int | None = None) -> Share:
+    """Renew; a worker whose calls have ended as they should has as many under way as its share is."""
+    before = holding if share is None else share
     with sessions.begin() as session:
-        return renew(session, holder, wanted=[wanted, 0, 0], holding=holding)
+        return renew(session, holder, wanted=[wanted, 0, 0], share=before, holding=holding)
 
 
 def test_one_worker_gets_the_whole_window(sessions: Sessions, run_id: uuid.UUID) -> None:
@@ -49,7 +58,9 @@ def test_a_newcomer_waits_until_the_other_has_given_way(sessions: Sessions, run_
     assert ask(sessions, run_id, "b") == Share(0, alone=False)
     assert ask(sessions, run_id, "a", holding=4).slots == 3  # it sends no more, but four calls are under way
     assert ask(sessions, run_id, "b").slots == 0
-    assert ask(sessions, run_id, "a", holding=3).slots == 2
+    assert ask(sessions, run_id, "a", share=3, holding=4).slots == 2
+    assert ask(sessions, run_id, "b").slots == 0
+    assert ask(sessions, run_id, "a", share=2, holding=3).slots == 2
     assert ask(sessions, run_id, "b").slots == 1
     assert ask(sessions, run_id, "a", holding=2).slots == 2
     assert ask(sessions, run_id, "b", holding=1).slots == 2
@@ -87,7 +98,7 @@ def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_
         session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
     with sessions.begin() as session:
         holder = Holder(run_id, "base", "a", POOL, 4)
-        back = renew(session, holder, wanted=[9, 0, 0], holding=2, may_grow=False)
+        back = renew(session, holder, wanted=[9, 0, 0], share=2, holding=2, may_grow=False)
     assert back.slots == 2
     assert ask(sessions, run_id, "b", holding=2).slots == 2
     assert ask(sessions, run_id, "a", holding=2).slots == 2
@@ -182,7 +193,7 @@ def test_a_worker_that_stands_still_while_it_agrees_keeps_the_others_waiting_for
     sessions: Sessions, run_id: uuid.UUID
 ) -> None:
     with sessions() as standing_still:
-        renew(standing_still, Holder(run_id, "base", "a", POOL, 4), wanted=[9, 0, 0], holding=0)
+        renew(standing_still, Holder(run_id, "base", "a", POOL, 4), wanted=[9, 0, 0], share=0, holding=0)
         with pytest.raises(OperationalError, match="lock timeout"):
             ask(sessions, run_id, "b")
         time.sleep(shares.STANDSTILL_S)

@@ -83,20 +83,24 @@ def a_worker(database_url: str, redis_url: str, *, lease_slack_s: float = 30) ->
 
 
 class HeldLM:
-    """What a fake LM answers once it is let go; until then it keeps everybody waiting."""
+    """What a fake LM answers once it is let go; until then it keeps everybody waiting, but for its first `answers`."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: int = 0) -> None:
+        self._answers = answers
         self._asked = threading.Event()
         self._free = threading.Event()
 
     def respond(self, request: FakeRequest) -> FakeAnswer:
         """Hold up the server's only thread: later calls wait in its socket."""
+        if self._answers:
+            self._answers -= 1
+            return plausible(request)
         self._asked.set()
         assert self._free.wait(60)
         return plausible(request)
 
     def wait_for_a_call(self) -> None:
-        """Until a call is under way."""
+        """Until a call is kept waiting."""
         assert self._asked.wait(60)
 
     def let_go(self) -> None:

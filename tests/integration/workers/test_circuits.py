@@ -19,6 +19,7 @@ from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem, WorkState
 from tests.integration.lm.mortal import MortalServer
 from tests.integration.workers.driving import begin, drive, rows, small_job, stream, until, work_in
+from workers import streaming
 from workers.runtime import Runtime
 
 WINDOW = 8
@@ -80,3 +81,13 @@ def test_a_server_that_answers_nonsense_for_a_while_costs_no_work_all_its_tries(
         assert drive(runtime, run_id).state == RunState.COMPLETED
     assert next(broken) > failures
     assert work_in(runtime, run_id, WorkState.FAILED) == []
+
+
+def test_a_stream_whose_server_stays_away_leaves_its_thread_to_others(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "WAIT_FOR_ROOM_S", 0.5)
+    run_id = begin(runtime, small_job("http://127.0.0.1:1"))
+    stream(runtime, run_id, names.INSTRUCTIONS)
+    assert work_in(runtime, run_id, WorkState.READY)
+    assert work_in(runtime, run_id, WorkState.LEASED) == []

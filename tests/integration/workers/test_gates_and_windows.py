@@ -213,7 +213,7 @@ def test_a_stream_without_room_leaves_its_thread_to_others(
     with runtime.sessions.begin() as session:
         spec = job.models["base"]
         holder = Holder(run_id, "base", "another", pool_key(spec.urls, spec.model), spec.max_in_flight)
-        renew(session, holder, wanted=[1, 0, 0], holding=1)
+        renew(session, holder, wanted=[1, 0, 0], share=1, holding=1)
     leaving = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS))
     leaving.start()
     leaving.join(15)  # a turn takes 30 s

@@ -149,6 +149,24 @@ def test_the_calls_of_a_cancelled_run_are_broken_off_and_counted(runtime: Runtim
     assert sum(each.earlier_tries for each in work_in(runtime, run_id, WorkState.DROPPED)) == 2
 
 
+def test_the_second_call_of_a_slot_is_broken_off_and_given_back_as_its_first_would_be(runtime: Runtime) -> None:
+    lm = HeldLM(answers=1)
+
+    def stop() -> None:
+        runtime.stop(0.0)
+        until(lambda: sum(each.earlier_tries for each in work_in(runtime, run_id, WorkState.READY)))
+
+    with FakeServer(lm.respond) as server:
+        run_id = begin(runtime, small_job(server.url, models={"base": {"max_in_flight": 1}}))
+        while_calls_are_under_way(runtime, run_id, lm, stop)
+
+    assert work_in(runtime, run_id, WorkState.LEASED) == []
+    (answered,) = work_in(runtime, run_id, WorkState.DONE)
+    assert rows(runtime, select(Generation.work_item_id)) == [answered.id]
+    assert answered.earlier_tries == 0
+    assert sum(each.earlier_tries for each in work_in(runtime, run_id, WorkState.READY)) == 1
+
+
 def test_a_cancelled_run_is_left_without_ready_work_even_by_those_who_come_late(runtime: Runtime) -> None:
     def respond(request: FakeRequest) -> FakeAnswer:
         with runtime.sessions.begin() as session:

@@ -142,6 +142,38 @@ def test_workers_that_see_every_server_away_leave_the_whole_window_to_one_that_d
     asyncio.run(session())
 
 
+def test_a_stream_keeps_a_slot_while_there_is_room_and_it_is_its_turn(
+    sessions: Sessions, executor: ThreadPoolExecutor
+) -> None:
+    run_id = plant_run(sessions)
+
+    async def session() -> None:
+        servers, early, late = Servers(), Queue(held=2 * SIZE), Queue(stage_name=Stage.OUTPUT)
+        window = window_of(sessions, executor, run_id, "x", servers)
+        window.join(early)
+        try:
+            async with asyncio.timeout(20):
+                while early.sent < SIZE:
+                    await asyncio.sleep(0.05)
+            assert window.goes_on(early)
+            servers.capacity = SIZE - 1
+            assert not window.goes_on(early)
+            servers.capacity, window.slots = SIZE, SIZE - 1
+            assert not window.goes_on(early)
+            window.slots = SIZE
+            window.join(late)
+            assert (window.goes_on(early), window.goes_on(late)) == (False, True)
+            late.held = 0
+            assert window.goes_on(early)
+            early.held = early.sent
+            assert not window.goes_on(early)
+        finally:
+            window.leave(late)
+            await leave([window], [early])
+
+    asyncio.run(session())
+
+
 def test_a_worker_whose_server_may_be_back_gets_a_slot_to_see(sessions: Sessions, executor: ThreadPoolExecutor) -> None:
     run_id = plant_run(sessions)
 

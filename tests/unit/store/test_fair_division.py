@@ -50,19 +50,19 @@ class Fellow:
 SIZE = 128
 
 
-def renew(fellows: dict[str, Fellow]) -> list[int]:
+def renew(fellows: dict[str, Fellow]) -> dict[str, int]:
     """All renew in turn, their calls short; returns how many slots each was to go on with."""
     slots = {}
     for name, each in fellows.items():
         others = sum(fellow.reserved for fellow in fellows.values()) - each.reserved
-        slots[name] = due(name, fellows, allotted=SIZE, size=SIZE, holding=each.reserved)
+        slots[name] = due(name, fellows, allotted=SIZE, share=each.reserved)
         each.reserved = min(slots[name], SIZE - others)
-    return list(slots.values())
+    return slots
 
 
 def test_what_a_worker_can_use_is_passed_on_a_little_at_a_time_until_the_other_has_nearly_its_part() -> None:
     early, late = Fellow((SIZE, 0, 0), SIZE), Fellow((0, 0, SIZE), 0)
-    steps = [renew({"early": early, "late": late})[0] for _ in range(SIZE)]
+    steps = [renew({"early": early, "late": late})["early"] for _ in range(SIZE)]
     assert steps[:3] == [SIZE - 2, SIZE - 4, SIZE - 6]
     assert (early.reserved, late.reserved) == (SIZE // TOLERANCE, SIZE - SIZE // TOLERANCE)
 
@@ -77,19 +77,36 @@ def test_work_that_comes_and_goes_moves_few_slots() -> None:
 
 def test_what_a_worker_can_not_use_is_passed_on_at_once() -> None:
     fellows = {"ending": Fellow((3, 0, 0), SIZE), "other": Fellow((SIZE, 0, 0), 0)}
-    assert renew(fellows) == [3, SIZE - 3]
+    assert renew(fellows) == {"ending": 3, "other": SIZE - 3}
+
+
+def test_renewals_that_are_skipped_are_made_up_for() -> None:
+    fellows = {"early": Fellow((SIZE, 0, 0), SIZE), "late": Fellow((0, 0, SIZE), 0)}
+    assert due("early", fellows, allotted=SIZE, share=SIZE, renewals=5) == SIZE - 10
 
 
 @given(wants, st.data())
-def test_together_they_never_have_more_than_there_is(
+def test_nobody_is_due_less_than_is_fair_or_more_than_it_had_and_can_use(
     wanted: dict[str, tuple[int, int, int]], data: st.DataObject
 ) -> None:
+    fellows = {name: Fellow(each, data.draw(st.integers(0, 40))) for name, each in wanted.items()}
+    size = data.draw(st.integers(1, 60))
+    fair = divide_by_stage(size, wanted)
+    for name, each in fellows.items():
+        slots = due(name, fellows, allotted=size, share=each.reserved)
+        assert fair[name] <= slots <= max(fair[name], min(each.reserved, sum(each.wanted)))
+
+
+@given(st.dictionaries(names, st.tuples(*[st.integers(0, SIZE)] * 3), min_size=1))
+def test_in_the_end_all_slots_are_used_and_everybody_has_nearly_its_part(
+    wanted: dict[str, tuple[int, int, int]],
+) -> None:
     fellows = {name: Fellow(each, 0) for name, each in wanted.items()}
-    for _ in range(8):
+    for _ in range(2 * SIZE):
         renew(fellows)
-        assert sum(each.reserved for each in fellows.values()) <= SIZE
-        name = data.draw(st.sampled_from(sorted(fellows)))
-        fellows[name].wanted = data.draw(st.tuples(*[st.integers(0, 2 * SIZE)] * 3))
+    fair = divide_by_stage(SIZE, wanted)
+    assert sum(each.reserved for each in fellows.values()) == min(SIZE, sum(map(sum, wanted.values())))
+    assert all(fair[name] / 2 <= each.reserved <= fair[name] + SIZE // TOLERANCE for name, each in fellows.items())
 
 
 @given(st.integers(0, 60), counts, weights, turns)
