@@ -24,7 +24,10 @@ demo: setup  ## make twenty examples with two real language models on this machi
 	@$(BIN)/ensemble-instruct demo
 
 test: setup  ## run every test, on real Postgres and Valkey servers of its own
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+
+# One more than there are CPUs, since tests wait for much of their time; four at most.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 
 chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
 	@echo "SEED=$(SEED)"
