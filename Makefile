@@ -27,7 +27,7 @@ test: setup  ## run every test, on real Postgres and Valkey servers of its own
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
 # One more than there are CPUs, since tests wait for much of their time; four at most.
-PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, 1 + len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 4)')
 
 chaos: setup  ## harm whole installations at work, for an hour and more; SEED=N repeats one
 	@echo "SEED=$(SEED)"

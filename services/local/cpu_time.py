@@ -1,4 +1,4 @@
-"""The CPU that processes and their children have used. Linux only."""
+"""The CPUs there are, and the CPU time that processes and their children have used; that on Linux only."""
 
 import os
 import sys

@@ -30,8 +30,11 @@ def due(worker: str, bidders: Mapping[str, Bidder], *, allotted: int, share: int
     fellows = {name: each.reserved for name, each in bidders.items() if name != worker}
     usable = min(share, sum(bidders[worker].wanted), allotted - sum(fellows.values()))
     starved = any(2 * reserved < fair[name] for name, reserved in fellows.items())
-    if usable - fair[worker] > allotted // TOLERANCE or starved:
-        usable -= renewals * ceil(allotted / PASSED_ON)
+    step, kept = ceil(allotted / PASSED_ON), allotted // TOLERANCE
+    if starved:
+        usable -= renewals * step
+    elif usable - fair[worker] > kept:
+        usable = max(usable - renewals * step, fair[worker] + kept + 1 - step)
     return max(fair[worker], usable)
 
 

@@ -8,7 +8,7 @@ MOST_AHEAD = 256  # pieces of work, however quick the model
 MOST_PROPOSALS = 256  # that pass the gate in one transaction
 VERDICTS = 128  # made in one transaction, at most
 RENEW_S = 0.25  # how often a worker's share of a window is renewed while others want some of it
-TOLERANCE = 8  # one part in so many of a window more than is fair is not passed on: it would be idle on its way
+TOLERANCE = 8  # one part in so many of a run's slots more than is fair is not passed on: it would be idle on its way
 PASSED_ON = 64  # and of what is, one part in so many at a time
 
 

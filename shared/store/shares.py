@@ -117,7 +117,8 @@ def renew(
     free = min(pool.size - sum(bid.reserved for bid in others), holder.size - of_fellows)
     reserved = max(holding, min(slots, free)) if may_grow else holding
     _write(session, holder, wanted, reserved)
-    return Share(min(slots, reserved), alone=not others)
+    # After a lapse others may have been given what this one still reserves: then it waits until they have given way.
+    return Share(max(0, min(slots, reserved, free)), alone=not others)
 
 
 def _others(session: Session, holder: Holder) -> tuple[list[Bid], int]:

@@ -104,6 +104,24 @@ def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_
     assert ask(sessions, run_id, "a", holding=2).slots == 2
 
 
+def test_a_worker_whose_share_went_to_another_meanwhile_sends_nothing_until_that_one_has_given_way(
+    sessions: Sessions, run_id: uuid.UUID
+) -> None:
+    ask(sessions, run_id, "a", wanted=2)
+    ask(sessions, run_id, "b", wanted=2)
+    with sessions.begin() as session:
+        expired = update(ModelShare).where(ModelShare.worker == "a")
+        session.execute(expired.values(expires_at=text("now() - interval '1 second'")))
+    assert ask(sessions, run_id, "b", holding=2).slots == 4
+    with sessions.begin() as session:
+        holder = Holder(run_id, "base", "a", POOL, 4)
+        assert renew(session, holder, wanted=[9, 0, 0], share=2, holding=2, may_grow=False).slots == 0
+    assert ask(sessions, run_id, "b", holding=4).slots == 2
+    assert ask(sessions, run_id, "a").slots == 0
+    assert ask(sessions, run_id, "b", holding=2).slots == 2
+    assert ask(sessions, run_id, "a").slots == 2
+
+
 def test_what_is_sent_to_other_servers_takes_no_room(sessions: Sessions, run_id: uuid.UUID) -> None:
     elsewhere = pool_key(["http://elsewhere"], None)
     for run, model in [(plant_run(sessions, "another"), "base"), (run_id, "chat")]:

@@ -88,6 +88,9 @@ def test_a_stream_whose_server_stays_away_leaves_its_thread_to_others(
 ) -> None:
     monkeypatch.setattr(streaming, "WAIT_FOR_ROOM_S", 0.5)
     run_id = begin(runtime, small_job("http://127.0.0.1:1"))
-    stream(runtime, run_id, names.INSTRUCTIONS)
+    working = threading.Thread(target=stream, args=(runtime, run_id, names.INSTRUCTIONS), daemon=True)
+    working.start()
+    working.join(60)
+    assert not working.is_alive()
     assert work_in(runtime, run_id, WorkState.READY)
     assert work_in(runtime, run_id, WorkState.LEASED) == []

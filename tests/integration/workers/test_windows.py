@@ -161,15 +161,38 @@ def test_a_stream_keeps_a_slot_while_there_is_room_and_it_is_its_turn(
             servers.capacity, window.slots = SIZE, SIZE - 1
             assert not window.goes_on(early)
             window.slots = SIZE
-            window.join(late)
-            assert (window.goes_on(early), window.goes_on(late)) == (False, True)
-            late.held = 0
-            assert window.goes_on(early)
             early.held = early.sent
             assert not window.goes_on(early)
-        finally:
+            early.held = 2 * SIZE
+            window.join(late)
+            kept = window.goes_on(early), window.goes_on(late)
+            late.held = 0
+            kept_then = window.goes_on(early)
             window.leave(late)
+            assert (kept, kept_then) == ((False, True), True)
+        finally:
             await leave([window], [early])
+
+    asyncio.run(session())
+
+
+def test_a_share_falls_to_what_is_fair_though_no_call_ends(sessions: Sessions, executor: ThreadPoolExecutor) -> None:
+    run_id = plant_run(sessions)
+
+    async def session() -> None:
+        first, second = (window_of(sessions, executor, run_id, name) for name in ("first", "second"))
+        callers = [Queue(held=2 * SIZE), Queue(held=2 * SIZE)]
+        first.join(callers[0])
+        try:
+            async with asyncio.timeout(20):
+                while first.in_flight < SIZE:
+                    await asyncio.sleep(0.05)
+                second.join(callers[1])
+                while first.slots > SIZE // 2:
+                    await asyncio.sleep(0.05)
+            assert (first.slots, first.in_flight, second.slots) == (SIZE // 2, SIZE, 0)
+        finally:
+            await leave([first, second], callers)
 
     asyncio.run(session())
 

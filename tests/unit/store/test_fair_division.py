@@ -83,6 +83,9 @@ def test_what_a_worker_can_not_use_is_passed_on_at_once() -> None:
 def test_renewals_that_are_skipped_are_made_up_for() -> None:
     fellows = {"early": Fellow((SIZE, 0, 0), SIZE), "late": Fellow((0, 0, SIZE), 0)}
     assert due("early", fellows, allotted=SIZE, share=SIZE, renewals=5) == SIZE - 10
+    fellows["early"].reserved = fellows["late"].reserved = SIZE // 2  # the late one is not starved any more
+    assert due("early", fellows, allotted=SIZE, share=SIZE // 2, renewals=5) == SIZE // 2 - 10
+    assert due("early", fellows, allotted=SIZE, share=SIZE // 2, renewals=99) == SIZE // TOLERANCE - 1
 
 
 @given(wants, st.data())
@@ -97,11 +100,14 @@ def test_nobody_is_due_less_than_is_fair_or_more_than_it_had_and_can_use(
         assert fair[name] <= slots <= max(fair[name], min(each.reserved, sum(each.wanted)))
 
 
-@given(st.dictionaries(names, st.tuples(*[st.integers(0, SIZE)] * 3), min_size=1))
+@given(st.dictionaries(names, st.tuples(*[st.integers(0, SIZE)] * 3), min_size=1), st.data())
 def test_in_the_end_all_slots_are_used_and_everybody_has_nearly_its_part(
-    wanted: dict[str, tuple[int, int, int]],
+    wanted: dict[str, tuple[int, int, int]], data: st.DataObject
 ) -> None:
-    fellows = {name: Fellow(each, 0) for name, each in wanted.items()}
+    fellows: dict[str, Fellow] = {}
+    for name, each in wanted.items():
+        left = SIZE - sum(fellow.reserved for fellow in fellows.values())
+        fellows[name] = Fellow(each, data.draw(st.integers(0, left)))
     for _ in range(2 * SIZE):
         renew(fellows)
     fair = divide_by_stage(SIZE, wanted)
