@@ -89,17 +89,27 @@ def test_one_that_has_less_than_half_of_what_is_fair_is_given_way_to(sessions: S
     assert ask(sessions, run_id, "a", wanted=16, holding=5, size=16).slots == 5
 
 
+def expire(sessions: Sessions, *workers: str) -> None:
+    """As if these workers had not renewed for long."""
+    with sessions.begin() as session:
+        shares_of = update(ModelShare).where(ModelShare.worker.in_(workers))
+        session.execute(shares_of.values(expires_at=text("now() - interval '1 second'")))
+
+
+def come_back(sessions: Sessions, run_id: uuid.UUID, worker: str, holding: int) -> Share:
+    """Renew a share that ran out."""
+    with sessions.begin() as session:
+        holder = Holder(run_id, "base", worker, POOL, 4)
+        return renew(session, holder, wanted=[9, 0, 0], share=holding, holding=holding, may_grow=False)
+
+
 def test_a_worker_that_could_not_renew_for_a_while_waits_for_the_others_to_come_back(
     sessions: Sessions, run_id: uuid.UUID
 ) -> None:
     ask(sessions, run_id, "a", wanted=2)
     ask(sessions, run_id, "b", wanted=2)
-    with sessions.begin() as session:
-        session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
-    with sessions.begin() as session:
-        holder = Holder(run_id, "base", "a", POOL, 4)
-        back = renew(session, holder, wanted=[9, 0, 0], share=2, holding=2, may_grow=False)
-    assert back.slots == 2
+    expire(sessions, "a", "b")
+    assert come_back(sessions, run_id, "a", holding=2).slots == 2
     assert ask(sessions, run_id, "b", holding=2).slots == 2
     assert ask(sessions, run_id, "a", holding=2).slots == 2
 
@@ -109,13 +119,9 @@ def test_a_worker_whose_share_went_to_another_meanwhile_sends_nothing_until_that
 ) -> None:
     ask(sessions, run_id, "a", wanted=2)
     ask(sessions, run_id, "b", wanted=2)
-    with sessions.begin() as session:
-        expired = update(ModelShare).where(ModelShare.worker == "a")
-        session.execute(expired.values(expires_at=text("now() - interval '1 second'")))
+    expire(sessions, "a")
     assert ask(sessions, run_id, "b", holding=2).slots == 4
-    with sessions.begin() as session:
-        holder = Holder(run_id, "base", "a", POOL, 4)
-        assert renew(session, holder, wanted=[9, 0, 0], share=2, holding=2, may_grow=False).slots == 0
+    assert come_back(sessions, run_id, "a", holding=2).slots == 0
     assert ask(sessions, run_id, "b", holding=4).slots == 2
     assert ask(sessions, run_id, "a").slots == 0
     assert ask(sessions, run_id, "b", holding=2).slots == 2
@@ -138,8 +144,7 @@ def test_what_is_given_back_goes_to_others(sessions: Sessions, run_id: uuid.UUID
 
 def test_a_share_that_is_not_renewed_goes_to_others(sessions: Sessions, run_id: uuid.UUID) -> None:
     ask(sessions, run_id, "vanished")
-    with sessions.begin() as session:
-        session.execute(update(ModelShare).values(expires_at=text("now() - interval '1 second'")))
+    expire(sessions, "vanished")
     assert ask(sessions, run_id, "b") == Share(4, alone=True)
 
 
