@@ -17,13 +17,14 @@ from random import Random
 from typing import TypeVar, cast
 
 from shared.lm.protocol import Answer, LanguageModel
-from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
+from shared.method.pace import appetite, calls_ahead
 from shared.method.tasks import Stage
 from shared.queue import names
 from shared.store import budgets, sweeping, work
 from shared.store.loading import RunContext
 from shared.store.work import Claim
 from shared.telemetry.metrics import Operation
+from workers.batch_writer import BatchWriter
 from workers.calls import Outcome, PreparedCall
 from workers.measuring import Timed
 from workers.patience import patiently
@@ -59,16 +60,16 @@ class Stream:
     _ready: deque[tuple[float, PreparedCall]] = field(default_factory=deque)  # and when it was claimed
     _calls: dict[asyncio.Task[None], Claim] = field(default_factory=dict)  # by the slot that they are sent in
     _aborted: list[Claim] = field(default_factory=list)
-    _outcomes: list[Outcome] = field(default_factory=list)
-    _writing: int = 0
+    _answers: BatchWriter[Outcome] = field(init=False)
     _claimed: int = 0
     _suspect: uuid.UUID | None = None  # work held that may be what makes workers vanish
     _leaving: bool = False
     _dry: bool = False  # its queue held less than it asked for, and nobody told of more since
     _feeding: bool = True
     _look: asyncio.Event = field(default_factory=asyncio.Event)
-    _answered: asyncio.Event = field(default_factory=asyncio.Event)
-    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._answers = BatchWriter(self._write, self._written, self._are_wanted)
 
     async def run(self) -> None:
         """Work until the queue holds nothing more, others wait for their turn, or the worker stops.
@@ -85,7 +86,7 @@ class Stream:
         self.runtime.streaming[self.context.run_id] += 1
         try:
             async with asyncio.TaskGroup() as writing:
-                writing.create_task(self._write_answers())
+                writing.create_task(self._answers.write_until(self._is_over))
                 try:
                     await self._feed()
                 finally:
@@ -118,8 +119,7 @@ class Stream:
     @property
     def waiting(self) -> bool:
         """Whether a call may be sent now."""
-        written = len(self._outcomes) + self._writing < UNWRITTEN
-        return bool(self._ready) and written and not self.runtime.stopping.is_set()
+        return bool(self._ready) and self._answers.has_room and not self.runtime.stopping.is_set()
 
     def send_next(self) -> None:
         """Send the call that has waited longest."""
@@ -160,7 +160,7 @@ class Stream:
         slot = cast(asyncio.Task[None], asyncio.current_task())
         while True:
             outcome = await send(self.lm, prepared)
-            self._outcomes.append(outcome)
+            self._answers.keep(outcome)
             if isinstance(outcome.result, Answer):
                 self.window.took(outcome.latency_s)
             if not self.window.goes_on(self):
@@ -168,20 +168,15 @@ class Stream:
             prepared = self._next()
             self._calls[slot] = prepared.claim
             self.window.fill()
-            self._tell_writer()
+            self._answers.look()
         del self._calls[slot]
         self.window.ended()
-        self._tell_writer()
+        self._answers.look()
 
     def _ended(self, slot: asyncio.Task[None]) -> None:
         if self._calls.pop(slot, None):  # its call was broken off
             self.window.ended()
-            self._tell_writer()
-
-    def _tell_writer(self) -> None:
-        self._answered.set()
-        if self._are_due:
-            self._enough.set()
+            self._answers.look()
 
     async def _feed(self) -> None:
         """Claim and render work before it is needed."""
@@ -199,7 +194,7 @@ class Stream:
                 if await self._refill(wanted) == wanted:
                     self._dry = False
                     continue
-            if self.held or self._outcomes:
+            if self.held or self._answers.waiting:
                 busy = time.monotonic()
             elif await self._has_waited(time.monotonic() - busy):
                 return
@@ -253,8 +248,7 @@ class Stream:
                 await self._patiently(self._pass_on)
         finally:
             self._feeding = False
-            self._answered.set()
-            self._enough.set()
+            self._answers.look()
 
     async def _give_back(self, before: float) -> None:
         """Return what was claimed before this time and is still waiting: its lease would not last for a call."""
@@ -271,32 +265,25 @@ class Stream:
             self.runtime.suspecting.release(self)
             self.runtime.wake_all()
 
-    @property
-    def _are_due(self) -> bool:
-        """Whether the answers should be written at once."""
-        if len(self._outcomes) >= BATCH or not self.held:
-            return True
-        return self._suspect is not None and any(each.prepared.claim.id == self._suspect for each in self._outcomes)
+    def _is_over(self) -> bool:
+        """Whether nothing more will be answered."""
+        return not (self._feeding or self._calls)
 
-    async def _write_answers(self) -> None:
-        """Write answers as they come, a batch at a time, until there will be no more."""
-        while self._feeding or self._calls or self._outcomes:
-            self._answered.clear()
-            if not self._outcomes:
-                await self._answered.wait()
-                continue
-            if not self._are_due:
-                self._enough.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(FLUSH_S):
-                        await self._enough.wait()
-            batch, self._outcomes = self._outcomes[:BATCH], self._outcomes[BATCH:]
-            self._writing = len(batch)
-            # A second try is harmless: what is written holds its lease no more.
-            await self._patiently(save, self.runtime, self.context, self.stage, batch, self.chance)
-            self._writing = 0
-            self._no_more_held([each.prepared.claim for each in batch])
-            self.window.fill()
+    def _are_wanted(self) -> bool:
+        """Whether the answers that there are should be written at once."""
+        if not self.held:
+            return True
+        return self._suspect is not None and any(
+            each.prepared.claim.id == self._suspect for each in self._answers.waiting
+        )
+
+    async def _write(self, batch: Sequence[Outcome]) -> None:
+        # A second try is harmless: what is written holds its lease no more.
+        await self._patiently(save, self.runtime, self.context, self.stage, batch, self.chance)
+
+    def _written(self, batch: Sequence[Outcome]) -> None:
+        self._no_more_held([each.prepared.claim for each in batch])
+        self.window.fill()
 
     def _claim(self, count: int, away: bool, may_suspect: bool) -> list[Claim]:
         """While its servers are away each call is a probe, which is not to cost the same work all its tries."""

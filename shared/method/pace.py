@@ -1,7 +1,8 @@
 """How a stream of LM calls paces itself. Workers keep to it, and a simulation of a run foresees them by it."""
 
 BATCH = 128  # answers written at once, at most
-UNWRITTEN = 2 * BATCH  # answers that a crash may cost: a batch being written, and one that waits for it
+WRITES = 3  # batches of a stream that are written at once, at most: one writer would be waited for
+UNWRITTEN = 2 * BATCH  # answers of a stream that a crash may cost, whether they wait or are being written
 FLUSH_S = 0.5  # how long an answer waits for others before it is written, at most
 AHEAD_S = 0.5  # for how long the work claimed ahead should last
 MOST_AHEAD = 256  # pieces of work, however quick the model

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, appetite, calls_ahead
+from shared.method.pace import BATCH, FLUSH_S, UNWRITTEN, WRITES, appetite, calls_ahead
 from shared.method.simulation.backlog import Backlog
 from shared.method.simulation.clock import Clock
 from shared.method.simulation.passage import Work
@@ -40,11 +40,13 @@ class Stream:
         self._window, self._written = window, written
         self._ready: deque[Work] = deque()
         self._outcomes: list[Outcome] = []
-        self._writing = 0
+        self._writes = 0  # batches that are being written
+        self._writing = 0  # and answers in them
         self._claiming = False
         self._look_again = False
         self._flush = 0  # the number of the latest flush that is due, so that earlier ones are void
         self._flush_is_due = False
+        self._overdue = False  # answers have waited long enough for others
         window.join(self)
 
     @property
@@ -117,9 +119,9 @@ class Stream:
         return len(self._outcomes) >= BATCH or not self.held
 
     def _see_to_answers(self) -> None:
-        if self._writing or not self._outcomes:
+        if self._writes == WRITES or not self._outcomes:
             return
-        if self._are_due:
+        if self._are_due or self._overdue:
             self._write()
         elif not self._flush_is_due:
             self._flush += 1
@@ -128,17 +130,20 @@ class Stream:
 
     def _flushed(self, flush: int) -> None:
         if self._flush_is_due and flush == self._flush:
-            self._write()
+            self._overdue = True
+            self._see_to_answers()
 
     def _write(self) -> None:
-        self._flush_is_due = False
+        self._flush_is_due = self._overdue = False
         batch, self._outcomes = self._outcomes[:BATCH], self._outcomes[BATCH:]
-        self._writing = len(batch)
+        self._writes += 1
+        self._writing += len(batch)
         seconds = self._costs.transaction_s + self._costs.call_s / 2 * len(batch)
         self.worker.work(self.queue, seconds, partial(self._are_written, batch))
 
     def _are_written(self, batch: list[Outcome]) -> None:
-        self._writing = 0
+        self._writes -= 1
+        self._writing -= len(batch)
         self._written(self, batch)
         self._window.fill()
         self._see_to_answers()
