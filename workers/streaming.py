@@ -94,6 +94,8 @@ class Stream:
                     await self._stop_feeding()
             if self._aborted:
                 await self._patiently(self._return_tried, self._aborted)
+            if self.window.over or self.runtime.stopping.is_set():
+                await self._patiently(self._drop_stragglers)  # whose transaction met the run's end halfway
         finally:
             for call in self._calls:
                 call.cancel()
@@ -311,6 +313,10 @@ class Stream:
     def _return_tried(self, claims: Sequence[Claim]) -> None:
         with self.runtime.sessions.begin() as session:
             work.give_back(session, claims, tried=True)
+
+    def _drop_stragglers(self) -> None:
+        with self.runtime.sessions.begin() as session:
+            sweeping.drop_stragglers(session)
 
     def _is_due(self, queue: str) -> bool:
         with self.runtime.sessions.begin() as session:

@@ -3,9 +3,10 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from shared.store.arrays import any_of
 from shared.store.tables.runs import GOING_ON, Run, RunState
 from shared.store.tables.work import WorkItem, WorkState, in_state
 
@@ -71,8 +72,16 @@ def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
 
 
 def drop_stragglers(session: Session) -> None:
-    """End the work that came back or was added just as its run ended."""
-    _drop(session, WorkItem.run_id.in_(select(Run.id).where(Run.state.not_in(GOING_ON))))
+    """End the work that was added, or taken from who vanished, just as its run ended.
+
+    Nobody resumes such a run in the meantime, and one that is being resumed is passed over: work that is dropped in a
+    run that goes on would be done by nobody.
+    """
+    ready = exists().where(WorkItem.run_id == Run.id, in_state(WorkState.READY))
+    ended = select(Run.id).where(Run.state.not_in(GOING_ON), ready).order_by(Run.id)
+    ids = session.scalars(ended.with_for_update(read=True, key_share=True, skip_locked=True)).all()
+    if ids:
+        _drop(session, WorkItem.run_id == any_of(ids))
 
 
 @dataclass(frozen=True, slots=True)

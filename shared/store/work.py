@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.method.tasks import Stage, TaskType
@@ -19,7 +19,7 @@ from shared.store.arrays import any_of, uuid_array
 from shared.store.driver import driver_sql
 from shared.store.keys import key
 from shared.store.session import seconds
-from shared.store.tables.runs import Run, RunState
+from shared.store.tables.runs import GOING_ON, Run, RunState
 from shared.store.tables.work import SUSPECT, TRIED, WorkItem, WorkState, in_state
 
 _RUNNING = Run.state == RunState.RUNNING
@@ -275,6 +275,10 @@ def _held(claims: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
 def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uuid.UUID]:
     """Give work back to be tried later; returns the ids whose lease was still the claim's."""
     held: set[uuid.UUID] = set()
+    if not postponements:
+        return held
+    # No end waits for this, or many calls that fail at once would keep it waiting: streams look again as they end.
+    returned = _returned(session, [item.claim for item in postponements], shared=False)
     for item in sorted(postponements, key=lambda item: item.claim.id):
         counter = getattr(WorkItem, item.counter)
         given_back = session.execute(
@@ -283,7 +287,7 @@ def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uui
             .values(
                 {
                     counter: counter + 1,
-                    WorkItem.state: WorkState.READY,
+                    **returned,
                     WorkItem.ready_at: func.now() + seconds(item.wait_s),
                     WorkItem.lease_token: None,
                     WorkItem.lease_expires_at: None,
@@ -299,14 +303,32 @@ def postpone(session: Session, postponements: Sequence[Postponement]) -> set[uui
 
 def give_back(session: Session, claims: Collection[Claim], *, tried: bool = False) -> None:
     """Return work that was not begun, or was `tried` and broken off; it can be claimed again at once."""
+    returned = _returned(session, claims, shared=True)
     session.execute(
         update(WorkItem)
         .where(*_held(claims))
         .values(
-            state=WorkState.READY,
-            lease_token=None,
-            lease_expires_at=None,
-            earlier_tries=WorkItem.earlier_tries + int(tried),
+            {
+                **returned,
+                WorkItem.lease_token: None,
+                WorkItem.lease_expires_at: None,
+                WorkItem.earlier_tries: WorkItem.earlier_tries + int(tried),
+            }
         )
         .execution_options(synchronize_session=False)
     )
+
+
+def _returned(session: Session, claims: Collection[Claim], *, shared: bool) -> dict[Any, Any]:
+    """What becomes of work that comes back: it is ready, or dropped if its run has ended.
+
+    Nobody resumes such a run until the transaction ends, nor ends one if the lock is `shared`: what comes back in the
+    middle of an end would be ready in a run that has ended.
+    """
+    of_these = select(Run.id, Run.state).where(Run.id == any_of({each.run_id for each in claims})).order_by(Run.id)
+    runs = session.execute(of_these.with_for_update(read=True, key_share=not shared)).all()
+    waits = WorkItem.run_id == any_of(id for id, state in runs if state in GOING_ON)
+    return {
+        WorkItem.state: case((waits, WorkState.READY), else_=WorkState.DROPPED),
+        WorkItem.finished_at: case((waits, None), else_=func.now()),
+    }

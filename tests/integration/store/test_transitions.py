@@ -124,14 +124,14 @@ class Transitions(RuleBasedStateMachine):
                 piece.tries += 1
             with self.sessions.begin() as session:
                 later = work.Postponement(claim, "timed_out", "slow", counter, 0.0)
-                assert work.postpone(session, [later]) == self._ended(claim, WorkState.READY)
+                assert work.postpone(session, [later]) == self._ended(claim, self._returned)
 
     @rule(worker=Worker, which=Which)
     def give_back(self, worker: str, which: int) -> None:
         for claim in self._pick(worker, which):
             with self.sessions.begin() as session:
                 work.give_back(session, [claim])
-            self._ended(claim, WorkState.READY)
+            self._ended(claim, self._returned)
 
     @rule(worker=Worker)
     def vanish(self, worker: str) -> None:
@@ -230,6 +230,11 @@ class Transitions(RuleBasedStateMachine):
     def _pick(self, worker: str, which: int) -> Iterator[Claim]:
         if self.held[worker].claims:
             yield self.held[worker].some(which)
+
+    @property
+    def _returned(self) -> WorkState:
+        """What becomes of work that comes back."""
+        return WorkState.READY if self.state in GOING_ON else WorkState.DROPPED
 
     def _ended(self, claim: Claim, state: WorkState) -> set[uuid.UUID]:
         """What becomes of a piece whose claim ends so, if the claim still holds."""
