@@ -37,10 +37,19 @@ def _complete(session: Session, context: RunContext) -> None:
     lock(session, "end", context.run_id)
     if not is_running(session, context.run_id):
         return
+    end(session, context, RunState.COMPLETED, _judged_anew(session, context) or "every target is met")
+
+
+def _judged_anew(session: Session, context: RunContext) -> str | None:
+    """Have late outputs judged, if there are any; which judgement takes them into account, in words."""
+    if not gate.has_late_work(session, context.run_id):
+        return None
     terms = context.job.terms
-    if gate.has_late_work(session, context.run_id) and not by_terms(session, context.run_id, terms):
-        rejudge(session, context.run_id, judgements(session, context.run_id)[-1].number + 1, terms)
-    end(session, context, RunState.COMPLETED, "every target is met")
+    made = by_terms(session, context.run_id, terms)
+    number = made.number if made else judgements(session, context.run_id)[-1].number + 1
+    if not made:
+        rejudge(session, context.run_id, number, terms)
+    return f"all late outputs are there, and judgement {number} takes them into account"
 
 
 def _stop(session: Session, context: RunContext, spent: str) -> None:

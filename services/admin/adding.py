@@ -20,6 +20,8 @@ from shared.job import JobSpec
 from shared.job_changes import with_voice
 from shared.method.consensus import Rule
 from shared.queue.late_voices import add_voice
+from shared.store.gate import has_late_work
+from shared.store.judgements import judgements
 from shared.store.runs import find_run
 from shared.store.states import hold_run
 from shared.store.tables.runs import Run, RunState
@@ -75,13 +77,22 @@ def add_output(
         _hold_as_it_was(session, found)
         asked = add_voice(session, found, job, plan.fingerprint, plan.templates, plan.seeds)
         state = found.state
+        number = judgements(session, found.id)[-1].number + 1 if has_late_work(session, found.id) else None
         session.commit()
     say(f"{model} is asked about {asked} instances of run {found.name}")
-    if state == RunState.PAUSED:
-        say(f"the run is paused; let it go on with: ensemble-instruct resume {found.name}")
+    _tell_what_follows(found.name, state, number)
     if job.consensus.rule is Rule.NONE:
         say(f"the run's rule is none; to decide by what {model} says, too, rejudge {found.name} --rule … afterwards")
     warn_of_unheard(job, broker)
+
+
+def _tell_what_follows(name: str, state: str, number: int | None) -> None:
+    if state == RunState.PAUSED:
+        say(f"the run is paused; let it go on with: ensemble-instruct resume {name}")
+    say(f"follow it with: ensemble-instruct watch {name}")
+    if number is not None:
+        export = f"ensemble-instruct export {name} --judgement {number}"
+        say(f"when all outputs are there, they are judged as judgement {number}; export that with: {export}")
 
 
 def _wait_until_idle(session: Session, run: Run) -> None:

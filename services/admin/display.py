@@ -54,7 +54,16 @@ def live_view(progress: RunProgress, tokens_per_s: float) -> RenderableType:
 
 def _made(progress: RunProgress) -> str:
     made = sum(min(each.examples, each.target) for each in progress.types.values())
-    return f"{made} of {sum(each.target for each in progress.types.values())} examples"
+    told = f"{made} of {sum(each.target for each in progress.types.values())} examples"
+    return f"{told} of judgement 0" if progress.further else told
+
+
+def _made_in_all(progress: RunProgress) -> str:
+    """What the latest judgement made, too: it's the one to export, and may have heard more voices."""
+    if not progress.further:
+        return _made(progress)
+    latest = progress.further[-1]
+    return f"{_made(progress)}, {latest.examples} of judgement {latest.number}, the latest,"
 
 
 def status_view(progress: RunProgress) -> RenderableType:
@@ -62,7 +71,7 @@ def status_view(progress: RunProgress) -> RenderableType:
     head = Text.assemble(
         (f"{progress.name}", "bold"),
         f"  {progress.run_id}\n{progress.state}{f': {printable(progress.reason)}' if progress.reason else ''}\n"
-        f"{_made(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
+        f"{_made_in_all(progress)} in {timedelta(seconds=int(progress.seconds))}, fingerprint {progress.fingerprint}"
         f"{_retracted(progress)}{_budget(progress)}{_oldest(progress)}",
     )
     troubles = (*_troubles(progress), *_endpoints(progress))

@@ -13,7 +13,7 @@ from shared.job import Budget, JobSpec
 from shared.method.tasks import Stage, TaskType
 from shared.store.budgets import Spending, spending
 from shared.store.endpoints import EndpointView, endpoint_views
-from shared.store.judgements import count_retracted
+from shared.store.judgements import count_retracted, count_wanted, judgements
 from shared.store.keys import judgement_key
 from shared.store.runs import Target, targets_of
 from shared.store.tables.records import Candidate, Generation, Instance, Instruction, RecordState, Verdict
@@ -61,8 +61,16 @@ class TypeProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherJudgement:
+    """How many examples one of a run's later judgements made, those past the target left out."""
+
+    number: int
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunProgress:
-    """A run at one moment; `now` is the database's clock.
+    """A run at one moment; `now` is the database's clock. What is counted is of the run's own judgement.
 
     `oldest_open_s` is for how long the oldest piece of work that could be done has waited or been worked on.
     `retracted` examples are no part of exports, though they count towards the targets.
@@ -85,6 +93,7 @@ class RunProgress:
     spending: Spending
     endpoints: list[EndpointView]
     retracted: int
+    further: list[FurtherJudgement]
 
     @property
     def ended(self) -> bool:
@@ -121,6 +130,10 @@ def run_progress(session: Session, run_id: uuid.UUID) -> RunProgress:
         spending=spending(session, run_id),
         endpoints=endpoint_views(session, run_id),
         retracted=count_retracted(session, judgement_key(run_id)),
+        further=[
+            FurtherJudgement(each.number, sum(count_wanted(session, each.id).values()))
+            for each in judgements(session, run_id)[1:]
+        ],
     )
 
 

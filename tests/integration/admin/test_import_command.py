@@ -224,10 +224,15 @@ def test_a_model_answers_instructions_that_came_without_outputs(
     described = [part for name, value in settings.items() for part in ("--set", f"models.late.{name}={value}")]
     added = command("add-output", "bare", "--model", "late", *described)
     assert "late is asked about 3 instances of run bare" in added.err
+    assert "follow it with: ensemble-instruct watch bare" in added.err
+    assert "judged as judgement 1; export that with: ensemble-instruct export bare --judgement 1" in added.err
     assert "rejudge bare --rule" in added.err
     with a_worker(database_url, redis_url) as runtime:
         ((run_id,),) = rows(database_url, "SELECT id FROM runs")
         assert drive(runtime, run_id).state == "completed"
+    status = command("status", "bare").out
+    assert "completed: all late outputs are there, and judgement 1 takes them into account" in status
+    assert "\n1 of 3 examples of judgement 0, 3 of judgement 1, the latest, in 0" in status
     answered = exported(command, "bare", "--judgement", 1)
     assert len(answered) == 3
     assert answered[1]["output"] or answered[2]["output"] == "No."

@@ -252,3 +252,14 @@ def test_a_database_that_goes_away_while_one_watches(
     outage.join()
     assert "Traceback" not in message
     assert re.search(r"Postgres (went away|at \S+ can't be reached): ", message)
+
+
+def test_whose_examples_are_counted_is_told_once_there_is_a_further_judgement(
+    changing_command: CommandLine, changeable: Finished
+) -> None:
+    changing_command("rejudge", changeable.name, "--rule", "none")
+    changing_command("rejudge", changeable.name, "--threshold", "1")
+    kept = json.loads(changing_command("status", changeable.name, "--json").out)["further"][-1]["examples"]
+    status = changing_command("status", changeable.name).out
+    assert f"\n5 of 5 examples of judgement 0, {kept} of judgement 2, the latest, in 0" in status
+    assert "completed  5 of 5 examples of judgement 0  " in changing_command("watch", changeable.name).err

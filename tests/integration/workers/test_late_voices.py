@@ -59,7 +59,8 @@ def test_a_completed_run_is_answered_whole_and_judged_anew(runtime: Runtime, lm:
 
     assert _add(runtime, run_id, lm) == len(_accepted(runtime, run_id))
     run = drive(runtime, run_id)
-    assert (run.state, run.reason) == (RunState.COMPLETED, "every target is met")
+    told = "all late outputs are there, and judgement 1 takes them into account"
+    assert (run.state, run.reason) == (RunState.COMPLETED, told)
     assert run.fingerprint != before.fingerprint
     assert sorted(_spoken(runtime, run_id)) == sorted(_accepted(runtime, run_id))
     assert not work_in(runtime, run_id, WorkState.READY, WorkState.LEASED)
