@@ -50,10 +50,11 @@ def warning(bloc: Bloc, run: str) -> str:
     """What a bloc means to a person, and how to mend it."""
     one, two = bloc.voices
     return (
-        f"'{one}' and '{two}' answer alike (Rouge-L {bloc.rouge_l_inside:.2f} with each other, "
-        f"{bloc.rouge_l_outside:.2f} with the others) and won {bloc.wins} of {bloc.instances} instances "
-        f"({bloc.wins / bloc.instances:.0%}, where {bloc.even_share:.0%} would be an even share), with outputs "
-        f"{_length(bloc)} ({bloc.words:.1f} words against {bloc.others_words:.1f}). They may win because they are "
+        f"'{one}' and '{two}' answer alike: over the {bloc.instances} instances that kept an output and had a further "
+        f"voice's, too, their Rouge-L is {bloc.rouge_l_inside:.2f} with each other and {bloc.rouge_l_outside:.2f} with "
+        f"the others. They won {bloc.wins} of them ({bloc.wins / bloc.instances:.0%}, where {bloc.even_share:.0%} "
+        f"would be an even share), with outputs {_length(bloc)} ({bloc.words:.1f} words against "
+        f"{bloc.others_words:.1f}). They may win because they are "
         "akin, not because they are right: give their models one `family` in the job, so that they share a vote, "
         "or give another voice more `weight`. What that changes: "
         f"ensemble-instruct rejudge {run} --family {one}=akin --family {two}=akin --dry-run"

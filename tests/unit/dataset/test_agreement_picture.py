@@ -59,7 +59,8 @@ def test_remarks_are_written_in_lines() -> None:
 
 def test_a_warning_tells_what_happened_and_how_to_mend_it() -> None:
     told = warning(BLOC, "demo-1")
-    assert "won 89 of 105 instances (85%, where 67% would be an even share)" in told
+    assert "over the 105 instances that kept an output" in told
+    assert "won 89 of them (85%, where 67% would be an even share)" in told
     assert "with outputs 9.0 times shorter than the others' (4.0 words against 36.0)" in told
     assert "`family`" in told
     assert "`weight`" in told
