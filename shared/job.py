@@ -47,6 +47,13 @@ Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
 """How much a voice counts in the consensus, against the others' 1."""
 
 
+def _with_scheme(given: Any) -> Any:
+    """A host and port alone are told what they lack, but never shown if they may hold a login."""
+    if isinstance(given, str) and given and not any(mark in given for mark in ("/", "@")):
+        raise ValueError(f"is no whole address; write http://{given}")
+    return given
+
+
 def _address(url: HttpUrl) -> HttpUrl:
     """Endpoints are written into rows, logs and messages, so nothing secret may stand in them."""
     if url.username or url.password:
@@ -54,6 +61,9 @@ def _address(url: HttpUrl) -> HttpUrl:
     if url.query or url.fragment:
         raise ValueError("ends with a query or a fragment; write the server's base address alone")
     return url
+
+
+Endpoint = Annotated[HttpUrl, BeforeValidator(_with_scheme), AfterValidator(_address)]
 
 
 def _completing(defaults: Mapping[str, Any]) -> BeforeValidator:
@@ -97,7 +107,7 @@ class ModelSpec(Section):
 
     protocol: Protocol
     kind: ModelKind
-    endpoints: tuple[Annotated[HttpUrl, AfterValidator(_address)], ...] = Field(min_length=1)
+    endpoints: tuple[Endpoint, ...] = Field(min_length=1)
     model: Label | None = None  # its name at the server; without one, whatever the server serves
     licence: Label | None = None  # an SPDX identifier
     family: Name | None = None  # LMs that are akin tend to agree; those of one family share a vote

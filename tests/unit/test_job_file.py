@@ -106,6 +106,15 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
     [
         ("models.writer.endpoints=[]", "models.writer.endpoints (--set): name at least one"),
         ("models.writer.endpoints=[ftp://h]", "models.writer.endpoints.0 (--set): URL scheme should be 'http' or"),
+        (
+            "models.writer.endpoints=[127.0.0.1:53505]",
+            "models.writer.endpoints.0 (--set): is no whole address; write http://127.0.0.1:53505",
+        ),
+        (
+            "models.writer.endpoints=[localhost:80]",
+            "models.writer.endpoints.0 (--set): is no whole address; write http://localhost:80",
+        ),
+        ("models.writer.endpoints=[me:key@h]", "models.writer.endpoints.0 (--set): URL scheme should be 'http' or"),
         ("models.writer.endpoints=[http://me:key@h]", "models.writer.endpoints.0 (--set): holds a login, and"),
         ('models.writer.endpoints=["http://h?key=1"]', "models.writer.endpoints.0 (--set): ends with a query or"),
         ("models.writer.model=", None),
