@@ -48,7 +48,9 @@ _BY_TYPE: tuple[tuple[type[Exception], type[LMError]], ...] = (
 def lm_error(error: Exception, endpoint: str, key: ApiKey) -> LMError:
     """`error` in our words; what we don't know is a broken answer."""
     if isinstance(error, StatusError):
-        refusal = _by_status(error.status)(endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")))
+        refusal = _by_status(error.status)(
+            endpoint, one_line(key.hide(f"{error.status} {_said(error.text)}")) + error.mend
+        )
         if isinstance(refusal, Overloaded):
             refusal.retry_after_s = error.retry_after_s
         return refusal

@@ -7,7 +7,8 @@ client gets ours as the transport below.
 import ssl
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from json import loads
@@ -36,6 +37,18 @@ class StatusError(Exception):
         self.status = status
         self.text = body.decode(errors="replace")
         self.retry_after_s = _count(retry_after)  # the other form, a date, would need clocks that agree
+        self.mend = ""
+
+
+@contextmanager
+def mended_by(mend: str) -> Iterator[None]:
+    """What a person may do if the server knows no such address."""
+    try:
+        yield
+    except StatusError as error:
+        if error.status in (404, 405):
+            error.mend = f"; {mend}"
+        raise
 
 
 class UnwritableError(ValueError):

@@ -5,7 +5,7 @@ The vendor's own SDK costs two to three times the CPU per call (benchmarks/lm_cl
 
 from shared.lm.endpoint import Completion
 from shared.lm.errors import Misconfigured
-from shared.lm.http import JsonClient, StatusError
+from shared.lm.http import JsonClient, StatusError, mended_by
 from shared.lm.protocol import Call, Description
 from shared.lm.reading import count_or_none, dig, dig_or_none, finish_reason, text
 
@@ -24,7 +24,8 @@ class OpenAIClient:
 
     async def describe(self) -> Description:
         """Ask `GET /v1/models`. Raises `Misconfigured` when the LM that is wanted is not among them."""
-        entries = dig(await self._http.get(f"{self._prefix}/models"), "data")
+        with mended_by("if it speaks TGI's own protocol, write protocol: tgi"):
+            entries = dig(await self._http.get(f"{self._prefix}/models"), "data")
         if not isinstance(entries, list):
             raise ValueError("its JSON has no list of models")
         models = {text(dig(entry, "id")): entry for entry in entries}

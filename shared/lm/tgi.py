@@ -11,7 +11,7 @@ from huggingface_hub import AsyncInferenceClient, TextGenerationOutput, set_asyn
 from shared.lm.api_key import ApiKey
 from shared.lm.endpoint import Completion
 from shared.lm.errors import Misconfigured, RefusedInput
-from shared.lm.http import Connections, JsonClient, make_client, prompt_tokens
+from shared.lm.http import Connections, JsonClient, make_client, mended_by, prompt_tokens
 from shared.lm.openai import OpenAIClient
 from shared.lm.protocol import Call, Description
 from shared.lm.reading import count_or_none, dig, finish_reason, text, text_or_none
@@ -46,7 +46,8 @@ class TGIClient:
 
     async def describe(self) -> Description:
         """Ask `GET /info`. Raises `Misconfigured` when it serves another model."""
-        info = await self._http.get("/info")
+        with mended_by("if it speaks OpenAI's protocol, as vLLM and llama.cpp do, write protocol: openai"):
+            info = await self._http.get("/info")
         model_id = text(dig(info, "model_id"))
         if self._model not in (None, model_id):
             raise Misconfigured(self.url, f"it serves {model_id}, not {self._model}")

@@ -80,10 +80,20 @@ def test_a_server_that_is_another(doomed_command: CommandLine, job: Path, change
     assert "it serves fake/model, not another/model" in message or "UNSET_VARIABLE" in message
 
 
-def test_a_server_that_speaks_another_protocol(doomed_command: CommandLine, job: Path) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "mend"),
+    [
+        ("tgi", "if it speaks OpenAI's protocol, as vLLM and llama.cpp do, write protocol: openai"),
+        ("openai", "if it speaks TGI's own protocol, write protocol: tgi"),
+    ],
+)
+def test_a_server_that_speaks_another_protocol(
+    doomed_command: CommandLine, job: Path, protocol: str, mend: str
+) -> None:
     with FakeServer(description_fault=FakeFault(404, b"not here")) as other:
-        message = doomed_command.refused(2, "enqueue", job, "--set", f"models.base.endpoints=[{other.url}]")
-    assert f"models.base: {other.url} can't be used as the job says" in message
+        changes = (f"models.base.endpoints=[{other.url}]", f"models.base.protocol={protocol}")
+        message = doomed_command.refused(2, "enqueue", job, *(part for each in changes for part in ("--set", each)))
+    assert f"models.base: {other.url} can't be used as the job says: 404 not here; {mend}" in message
 
 
 def test_every_faulty_model_is_told_of_at_once(doomed_command: CommandLine, job: Path) -> None:
