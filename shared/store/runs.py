@@ -27,9 +27,11 @@ from shared.store.tables.runs import SeedTask as SeedRow
 from shared.store.tables.work import WorkItem, WorkState, in_state
 from shared.store.transitions import Transition, announce
 
+MOST_LIKE = 3  # names that are told for one that there is not
+
 
 class RunNotFoundError(UserError):
-    """There is no run '{name}'. `ensemble-instruct runs` lists those there are."""
+    """There is no run '{name}'{like}. `ensemble-instruct runs` lists those there are."""
 
 
 class RunNameAmbiguousError(UserError):
@@ -157,8 +159,18 @@ def find_run(session: Session, name: str) -> Run:
     if len(found) > 1 and not exact:
         raise RunNameAmbiguousError(name=name, count=len(found))
     if not found:
-        raise RunNotFoundError(name=name)
+        raise RunNotFoundError(name=name, like=_like(session, name))
     return (exact or found)[0]
+
+
+def _like(session: Session, name: str) -> str:
+    """The newest runs whose names begin so, in words."""
+    begins = Run.name.startswith(name, autoescape=True)
+    newest = select(Run.name).where(begins).order_by(Run.created_at.desc()).limit(MOST_LIKE)
+    found = session.scalars(newest).all() if name else []
+    if not found:
+        return ""
+    return f", but there {'is' if len(found) == 1 else 'are'} {', '.join(found)}"
 
 
 def list_runs(session: Session) -> Sequence[Run]:

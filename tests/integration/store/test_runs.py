@@ -133,6 +133,16 @@ def _plant_with_ids(sessions: Sessions, *beginnings: str) -> None:
             session.add(Run(id=id, name=f"run-{beginning}", job={}, fingerprint=""))
 
 
+def test_the_newest_runs_whose_names_begin_so_are_told(sessions: Sessions) -> None:
+    for name in ("mine-1", "mine-2", "mine-3", "mine-4", "other-1", "minx"):
+        plant_run(sessions, name)
+    with sessions() as session:
+        with pytest.raises(RunNotFoundError, match=r"There is no run 'mine', but there are mine-4, mine-3, mine-2\. "):
+            find_run(session, "mine")
+        with pytest.raises(RunNotFoundError, match=r"There is no run 'm_n'\. `ensemble-instruct runs` lists"):
+            find_run(session, "m_n")
+
+
 def test_runs_are_listed_the_newest_first(sessions: Sessions) -> None:
     ids = [plant_run(sessions, name) for name in ("old", "new")]
     with sessions() as session:
