@@ -136,8 +136,11 @@ def _missed(session: Session, runs: Sequence[ExportedRun], options: ExportOption
     if reason is not LeftOut.LICENCE:
         return ""
     models, files = _unlicensed(session, [run.run_id for run in runs], options.licences)
-    declared = [(each.name, each.licence) for each in models] + [(each.name, each.licence) for each in files]
-    refused = dict.fromkeys(f"{name}: {licence or 'none declared'}" for name, licence in declared)
+    declared = [(f"model {each.name}", each.licence) for each in models]
+    declared += [(each.name, each.licence) for each in files]
+    refused = dict.fromkeys(
+        f"{what} has licence {licence}" if licence else f"{what} has none declared" for what, licence in declared
+    )
     return f" ({'; '.join(refused)})"
 
 

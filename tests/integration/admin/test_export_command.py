@@ -135,7 +135,10 @@ def test_columns_are_told_when_asked_for(changing_command: CommandLine, changeab
         (("RUN", "--where", "position < 0"), "Nothing is left to export: of 5 examples, where left out 5."),
         (("RUN", "--licence", ""), "--licence '' names no licence"),
         (("RUN", "--licence", " ,"), "--licence ' ,' names no licence"),
-        (("RUN", "--licence", "mit"), "licence left out 5 (base: none declared; chat: none declared)."),
+        (
+            ("RUN", "--licence", "mit"),
+            "licence left out 5 (model base has none declared; model chat has none declared).",
+        ),
         (("RUN", "--min-agreement", "1", "--where", "agreement < 1"), "Nothing is left to export"),
         (("RUN", "--split", "train=0.9"), "the fractions sum to 0.9, not 1"),
         (("RUN", "--decontaminate", "gone.jsonl"), "gone.jsonl can't be read"),

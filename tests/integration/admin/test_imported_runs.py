@@ -83,7 +83,7 @@ def test_a_licence_is_that_of_every_file_that_was_compared(command: CommandLine,
     assert outputs(command, "both", "unknown", "--licence", "MIT,gpl-3.0") == {"a b", "No.", "La."}
     assert outputs(command, "both", "unknown", "--licence", "mit") == {"La."}
     told = command.refused(2, "export", "unknown", "both", "--licence", "gpl-3.0")
-    assert "of 4 examples, licence left out 4 (a.jsonl: mit; c.jsonl: none declared)." in told
+    assert "of 4 examples, licence left out 4 (a.jsonl has licence mit; c.jsonl has none declared)." in told
 
 
 def test_no_call_wrote_it_so_none_is_replayed(command: CommandLine, both: str, sessions: Sessions) -> None:

@@ -108,7 +108,7 @@ def test_the_first_filter_that_leaves_an_example_out_is_its_reason(
     options = ExportOptions(where=condition.sql, licences=("mit",), min_agreement=0.9, limit=1)
     with sessions() as session, pytest.raises(NothingLeftError) as refused:
         export(session, Request((run,), options, condition), tmp_path / "out")
-    assert "of 4 examples, where left out 1, licence left out 3 (base: none declared)." in str(refused.value)
+    assert "of 4 examples, where left out 1, licence left out 3 (model base has none declared)." in str(refused.value)
     assert not (tmp_path / "out").exists()
 
 
