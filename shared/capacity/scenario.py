@@ -23,8 +23,8 @@ LED_TO = {
 
 
 class NoFiguresError(UserError):
-    """{source} tells nothing of what the job needs: {missing}. Measure it with --probe N, take a run that did it with
-    --from RUN, or write it into a file for --figures FILE"""
+    """{source} tells nothing of what the job needs: {models}{missing}. Measure it with --probe N, take a run that
+    did it with --from RUN, or write it into a file for --figures FILE"""
 
 
 class NeverMetError(UserError):
@@ -83,7 +83,8 @@ def plan_scenario(job: JobSpec, figures: Figures, workers: int | None = None) ->
     missing = [str(need) for need, its in found.items() if its is None]
     missing += [f"how many {what} of {task_type} are kept" for task_type, what in _unknown_yields(job, figures)]
     if missing:
-        raise NoFiguresError(source=figures.source, missing="; ".join(dict.fromkeys(missing)))
+        told = _models_told(figures, {need.model for need in needs})
+        raise NoFiguresError(source=figures.source, models=told, missing="; ".join(dict.fromkeys(missing)))
     asked = {
         need.name: Asked(_call(job, need, its), need.task_type, its) for need, its in found.items() if its is not None
     }
@@ -98,6 +99,14 @@ def plan_scenario(job: JobSpec, figures: Figures, workers: int | None = None) ->
         back_off=BackOff(job.retry.backoff_s, job.retry.backoff_cap_s),
     )
     return Planned(scenario, asked, tuple(_notes(found)))
+
+
+def _models_told(figures: Figures, needed: set[str]) -> str:
+    """Which models there are figures of and which the job has, if some of these have none; that explains the rest."""
+    known = {call.model for call in figures.calls}
+    if needed <= known:
+        return ""
+    return f"it has the models {', '.join(sorted(known))}, and the job has {', '.join(sorted(needed))}; "
 
 
 def _needs(job: JobSpec) -> Iterator[_Need]:

@@ -131,6 +131,8 @@ def test_a_run_without_a_stage_and_a_model_without_figures_are_told_of(
     new = "models.new={protocol: openai, kind: instruct, endpoints: [http://127.0.0.1:1]}"
     voice = "outputs=[{model: chat}, {model: new}]"
     told = later_command.refused(2, "plan", job, "--set", new, "--set", voice, "--from", finished.name)
+    assert f"run {finished.name}, " in told
+    assert "it has the models base, chat, and the job has base, chat, new; calls of new for outputs of" in told
     assert "calls of new for outputs of input_output; calls of new for outputs of output_only" in told
     assert "--probe N" in told
 
