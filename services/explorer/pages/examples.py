@@ -11,6 +11,7 @@ from services.explorer.pages.runs import of_run
 from services.explorer.reading import reading
 from services.explorer.rendering import page
 from services.explorer.routes import shown_at
+from services.explorer.short_ids import way_to
 from services.explorer.tree import tree_of
 from shared.method.tasks import TaskType
 from shared.store.views.examples import ExampleLine, Kept, Place, Wanted, count
@@ -80,6 +81,8 @@ def _shown(found: list[ExampleLine], *, backwards: bool, at_start: bool) -> Show
 @shown_at(router, "/examples/{id}")
 def example(request: Request, id: str) -> Response:
     """An example: its texts, every output that was compared, why one was chosen, and where it came from."""
+    if way := way_to(request, "example", id):
+        return way
     key = asking.key(id)
     with reading(request) as session:
         found = record(session, "example", key)

@@ -15,6 +15,7 @@ from services.explorer.links import record_page
 from services.explorer.reading import reading
 from services.explorer.rendering import page
 from services.explorer.routes import shown_at
+from services.explorer.short_ids import way_to
 from services.explorer.tree import tree_of
 from shared.store.lineage import Node, find_record
 from shared.store.views.lineage import near_lineage
@@ -55,6 +56,8 @@ def find(request: Request) -> Response:
 @shown_at(router, "/records/{kind}/{id}")
 def one_record(request: Request, kind: str, id: str) -> Response:
     """All that is known of a record, what it came from, and what came of it."""
+    if way := way_to(request, kind, id):
+        return way
     key = asking.key(id)
     if kind == "example":
         return RedirectResponse(f"/examples/{key}", status_code=308)

@@ -248,6 +248,8 @@ def test_an_id_or_its_beginning_leads_to_its_record(site: Site, shown: Shown) ->
     (first, *_) = in_order(shown)
     assert site.get(f"/records?id={str(seed)[:12]}").headers["location"] == f"/records/seed_task/{seed}"
     assert site.get(f"/records?id={first}").headers["location"] == f"/examples/{first}"
+    assert site.get(f"/examples/{str(first)[:8]}").headers["location"] == f"/examples/{first}"
+    assert site.get(f"/records/seed_task/{str(seed)[:12]}").headers["location"] == f"/records/seed_task/{seed}"
     assert site.get(f"/records/example/{first}").headers["location"] == f"/examples/{first}"
 
 

@@ -59,6 +59,8 @@ def pages_of(url: str) -> Iterator[Site]:
         ("/?before=yesterday", 400, "'yesterday' is no before"),
         (f"/?before=2026-01-01T12:00:00/{NOBODY}", 400, "is no before: write a time with its zone"),
         ("/examples/12", 400, "'12' is no id"),
+        ("/examples/11111111", 404, "There is no record '11111111'"),
+        ("/records/seed_task/11111111", 404, "There is no record '11111111'"),
         (f"/examples/{NOBODY}", 404, f"There is no example {NOBODY}"),
         (f"/records/poem/{NOBODY}", 404, "There are no records of kind 'poem'"),
         (f"/records/seed_task/{NOBODY}", 404, f"There is no seed task {NOBODY}"),
