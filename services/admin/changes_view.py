@@ -65,8 +65,13 @@ def _examples(changes: Changes, before: Mapping[TaskType, int], targets: Mapping
 
 
 def _samples(changes: Changes) -> list[Text]:
-    order = list(CHANGES)
-    return [_sample(each) for each in sorted(changes.samples, key=lambda sample: order.index(sample.change))]
+    """Some of each kind, and how many more there are."""
+    lines = []
+    for change in CHANGES:
+        shown = [_sample(each) for each in changes.samples if each.change is change]
+        more = changes.counts[change] - len(shown)
+        lines += [*shown, *[Text(f"\nand {more} more")] * bool(shown and more)]
+    return lines
 
 
 def _sample(sample: Sample) -> Text:

@@ -61,6 +61,16 @@ def test_a_dry_run_writes_nothing(command: CommandLine, judged: uuid.UUID, datab
     assert outcome.out == command("rejudge", "judged-1", "--rule", "none").out
 
 
+def test_of_many_changed_instances_some_are_shown_and_the_rest_counted(
+    command: CommandLine, sessions: Sessions
+) -> None:
+    plant_judged(sessions, [("red", "green", "blue")] * 8 + [("a long and careful answer", "short", "short")] * 3)
+    told = command("rejudge", "judged-1", "--rule", "none", "--dry-run").out
+    assert told.count("\ndiscarded before, kept now: instance ") == 3
+    assert told.count("\nand 5 more\n") == told.count(" more\n") == 1
+    assert told.index("\nand 5 more\n") > told.rindex("\ndiscarded before, kept now: instance ")
+
+
 def test_the_same_settings_again_name_the_judgement_that_is_there(
     command: CommandLine, judged: uuid.UUID, database_url: str
 ) -> None:
