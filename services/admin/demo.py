@@ -1,9 +1,11 @@
 """`ensemble-instruct demo`: the whole system on this machine, with two real LMs, from nothing to examples."""
 
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.table import Table
@@ -15,6 +17,7 @@ from services.admin.console import out, printable, say
 from services.admin.enqueueing import start_run
 from services.admin.planning import plan_job
 from services.admin.runs import follow, tell_end
+from services.admin.steering import tell_cancelled
 from services.local.stack import Stack
 from shared.dataset.choosing import Request
 from shared.dataset.export import export
@@ -61,15 +64,17 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
     addresses = [f"models.{model}.endpoints=[{url}]" for model, url in info.model_urls.items()]
     plan = plan_job(read_job(JOB, addresses))
     with make_sessions(engine)() as session:
-        _cancel_demos(session, plan.job.name)
+        cancel_unfinished(session, stack.home.demo_run)
         run = start_run(session, make_app(info.redis_url), plan)
+        stack.home.demo_run.write_text(f"{run.id}\n")
         say(f"run {run.name} has begun")
         try:
             progress = follow(session, run.id, partial(_check_alive, stack))
         except BaseException:
             session.rollback()
-            _cancel_demos(session, plan.job.name)
+            cancel_unfinished(session, stack.home.demo_run)
             raise
+        stack.home.demo_run.unlink(missing_ok=True)
         tell_end(progress)
         out.print(_table(session, progress))
         folder = folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
@@ -79,7 +84,16 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
         examples = select(Example.id).where(Example.judgement_id == judgement_key(run.id), ~Example.surplus)
         first = session.scalars(examples.order_by(Example.task_type, Example.position)).first()
     out.print(f"\nexported to {folder / exported.record.files[0].path}", markup=False)
-    out.print(f"where the first came from: {sys.argv[0]} lineage {str(first)[:8]}", markup=False)
+    out.print(_next(run.name, str(first)[:8]), markup=False)
+
+
+def _next(run: str, example: str) -> str:
+    return f"""
+Two very small models made these, and some of what they agree on is wrong. Look further with
+  {sys.argv[0]} lineage {example}   where the first example came from
+  {sys.argv[0]} agreement {run}   which models agree, who wins, and how long the answers are
+  {sys.argv[0]} explorer           all of it as web pages
+  {sys.argv[0]} init job.yaml      a job of your own"""
 
 
 def _check_alive(stack: Stack) -> None:
@@ -87,11 +101,14 @@ def _check_alive(stack: Stack) -> None:
         raise PartEndedError(parts=", ".join(ended), logs=stack.home.logs)
 
 
-def _cancel_demos(session: Session, job: str) -> None:
-    """End this demo, or one that was killed: it would work on once the stack is up again."""
-    for run_id in session.scalars(select(Run.id).where(Run.job["name"].astext == job)).all():
-        end_run(session, run_id, RunState.CANCELLED, "the demo was stopped")
-    session.commit()
+def cancel_unfinished(session: Session, noted: Path) -> None:
+    """Cancel the run whose id is noted there, of a demo that was stopped or killed: the next stack would work on it."""
+    with suppress(OSError, ValueError):
+        run = session.get(Run, UUID(noted.read_text().strip()))
+        if run and end_run(session, run.id, RunState.CANCELLED, "the demo was stopped"):
+            session.commit()
+            tell_cancelled(run.name)
+    noted.unlink(missing_ok=True)
 
 
 def _table(session: Session, progress: RunProgress) -> Table:

@@ -5,16 +5,20 @@ import typer
 from services.admin.console import answer, out, print_json, say, table, warn
 from services.admin.options import AsJson
 from services.local import stack
+from services.local.home import Home
 
 app = typer.Typer(help="The embedded stack: everything on this machine, in the background.", no_args_is_help=True)
 
 
 @app.command()
 def up() -> None:
-    """Start the embedded stack in the background; does nothing when it is up."""
+    """Start the embedded stack in the background; when it is up, say whether all of it is."""
     info = stack.up(say)
     answer(f"export DATABASE_URL={info.database_url}\nexport REDIS_URL={info.redis_url}")
     say("the embedded stack is up; without these variables, ensemble-instruct finds it by itself")
+    for part in stack.status():
+        if part.state is stack.State.ENDED:
+            warn(f"{part.name} has ended by itself; unless it is started again within a minute, see {Home.find().logs}")
     if info.of:
         warn(f"it is the {info.of}'s and ends with it; start one that stays with: ensemble-instruct local up")
 

@@ -111,7 +111,12 @@ def cancel(run: RunName) -> None:
         if not end_run(session, found.id, RunState.CANCELLED, "cancelled by command"):
             raise RunFinishedError(name=found.name, state=found.state)
         session.commit()
-    say(f"run {found.name} is cancelled; its examples are kept: ensemble-instruct export {found.name} --out DIR")
+    tell_cancelled(found.name)
+
+
+def tell_cancelled(name: str) -> None:
+    """Say that a run is cancelled, and what is left of it."""
+    say(f"run {name} is cancelled; its examples are kept: ensemble-instruct export {name} --out DIR")
 
 
 def register(app: typer.Typer) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from services.local.health import http_answers, postgres_answers, valkey_answers
 from services.local.home import Home
@@ -146,7 +147,7 @@ def _alive(pid: int) -> bool:
     except PermissionError:  # it lives, as another user
         return True
     with contextlib.suppress(OSError):  # an ended child that its parent has not yet asked after is a zombie
-        return ") Z " not in open(f"/proc/{pid}/stat").read()
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     return True
 
 

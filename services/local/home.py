@@ -53,6 +53,16 @@ class Home:
         return self.root / "stack.json"
 
     @property
+    def ports(self) -> Path:
+        """A file for each LM with the port that it had last."""
+        return self.root / "ports"
+
+    @property
+    def demo_run(self) -> Path:
+        """The id of a demo's run that is not at its end yet."""
+        return self.root / "demo-run"
+
+    @property
     def lock_file(self) -> Path:
         """Held while a process uses the database's files."""
         return self.root / "lock"

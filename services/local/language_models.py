@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from services.local.health import http_answers
-from services.local.ports import HOST, free_port
+from services.local.ports import HOST, free_port, keep_port, kept_port
 from services.local.processes import Child, NotReady
 from services.local.weights import GEMMA as GEMMA_WEIGHTS
 from services.local.weights import QWEN as QWEN_WEIGHTS
@@ -65,13 +66,16 @@ MODELS = (GEMMA, QWEN)
 
 
 class LanguageModelServer:
-    """One served LM: `launch`, then `wait`, then `stop`."""
+    """One served LM: `launch`, then `wait`, then `stop`.
 
-    def __init__(self, model: ServedModel, weights_folder: Path, log: Path) -> None:
+    Started again over the same `port_file`, it has the same address, if nobody took the port.
+    """
+
+    def __init__(self, model: ServedModel, weights_folder: Path, log: Path, port_file: Path) -> None:
         self.model, self.log = model, log
         self.port = 0
         self.child: Child | None = None
-        self._folder = weights_folder
+        self._folder, self._port_file = weights_folder, port_file
 
     @property
     def url(self) -> str:
@@ -81,7 +85,7 @@ class LanguageModelServer:
     def launch(self, report: Callable[[str], None] = lambda _: None) -> None:
         """Join the weights if need be and start the process, without waiting for it; raises as `obtain` does."""
         path = obtain(self.model.weights, self._folder, report)
-        self.port = free_port()
+        self.port = self.port or kept_port(self._port_file)
         environment = {"HEALTH_ADDRESS": ""}  # the user's is for one process of the user's
         command = self.model.command(path, self.port)
         self.child = Child.start(self.model.title, command, log=self.log, environment=environment)
@@ -93,11 +97,19 @@ class LanguageModelServer:
                 self.launch()
             try:
                 self._wait_once()
+                keep_port(self._port_file, self.port)
                 break
             except NotReady as error:
                 self.stop()
-                if attempt == ATTEMPTS or "bind" not in str(error):  # someone took the port meanwhile
+                if attempt == ATTEMPTS or "bind" not in str(error):
                     raise
+                self.port = free_port()  # someone took the other meanwhile
+
+    def start(self) -> Self:
+        """Launch it and wait."""
+        self.launch()
+        self.wait()
+        return self
 
     def stop(self) -> None:
         """End it; answers under way are cut."""

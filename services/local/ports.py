@@ -27,4 +27,5 @@ def kept_port(file: Path) -> int:
 
 def keep_port(file: Path, port: int) -> None:
     """Note a port, so that whoever knows it finds the server there again."""
+    file.parent.mkdir(exist_ok=True)
     file.write_text(f"{port}\n")

@@ -1,7 +1,7 @@
 """Hold the embedded stack in the background: `python -m services.local.supervisor`.
 
 It leaves the process that started it, tells each step on standard output, which it closes when all is up, and ends
-everything on SIGTERM.
+everything on SIGTERM. What ends by itself meanwhile, it starts again.
 """
 
 import os
@@ -14,6 +14,7 @@ from services.local.whole_stack import Stack
 from shared.errors import EnsembleInstructError
 
 WATCH_S = 2.0
+AGAIN_S = 60.0
 
 
 def main(make_stack: Callable[[Callable[[str], None]], Stack] = Stack) -> None:
@@ -49,13 +50,22 @@ def hush() -> None:
 
 
 def hold(stack: Stack) -> None:
-    """Wait for a signal, and write down what ends by itself."""
-    known: set[str] = set()
+    """Wait for a signal; start again what ends by itself, each part once a minute at most."""
+    not_before: dict[str, float] = {}
     while True:
         time.sleep(WATCH_S)
-        for name in set(stack.ended()) - known:
-            tell(f"{name} has ended by itself; see {stack.home.logs}")
-            known.add(name)
+        for name in stack.ended():
+            if time.monotonic() >= not_before.get(name, 0.0):
+                not_before[name] = time.monotonic() + AGAIN_S
+                _start_again(stack, name)
+
+
+def _start_again(stack: Stack, name: str) -> None:
+    tell(f"{name} has ended by itself, and is started again; see {stack.home.logs}")
+    try:
+        stack.start_again(name)
+    except EnsembleInstructError as error:
+        tell(str(error))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from services.local.home import Home
 from services.local.home_lock import HomeLock
@@ -24,6 +24,18 @@ from shared.store.session import make_engine
 
 PATIENCE_S = 30.0  # with a command that has the database for a moment
 WORKER_STOP_S = 8.0  # what it has not finished by then, the next start takes up again
+
+
+class Server(Protocol):
+    """A part that others know by its address."""
+
+    child: Child | None
+
+    def start(self) -> object:
+        """Start it and wait until it answers."""
+
+    def stop(self) -> None:
+        """End it."""
 
 
 class AlreadyUp(WorldError):
@@ -64,7 +76,10 @@ class Stack:
         self._lock = HomeLock(self.home.lock_file)
         self._postgres = Postgres(self.home.postgres, log=logs / "postgres.log")
         self._valkey = Valkey(self.home.valkey, log=logs / "valkey.log")
-        self._models = [LanguageModelServer(model, self.home.weights, logs / f"{model.title}.log") for model in models]
+        self._models = [
+            LanguageModelServer(model, self.home.weights, logs / f"{model.title}.log", self.home.ports / model.title)
+            for model in models
+        ]
         self._pools = tuple(workers)
         self._of = of
         self._workers: list[tuple[WorkerPool, Child]] = []
@@ -103,6 +118,16 @@ class Stack:
     def ended(self) -> list[str]:
         """The names of parts that run no more though nobody stopped them."""
         return [child.name for child in self._children() if not child.alive]
+
+    def start_again(self, name: str) -> None:
+        """Start a part that has ended by itself, over the same data and at the same address. Raises NotReady."""
+        for server in self._servers:
+            if server.child and server.child.name == name:
+                self._start_server_again(server)
+        for number, (pool, child) in enumerate(self._workers):
+            if child.name == name:
+                self._workers[number] = (pool, self._started(pool))
+        write_info(self.home.stack_file, self.info)
 
     def __enter__(self) -> Self:
         with ExitStack() as signals:
@@ -147,15 +172,26 @@ class Stack:
         write_info(self.home.stack_file, self.info)
         self._report(f"everything is up after {time.monotonic() - began:.0f} s")
 
+    def _start_server_again(self, server: Server) -> None:
+        ended = server.child
+        try:
+            server.stop()
+            server.start()
+        except BaseException:
+            server.child = server.child or ended  # it is still known as one that has ended
+            raise
+
     def _start_workers(self) -> None:
-        environment = {"DATABASE_URL": self._postgres.url, "REDIS_URL": self._valkey.url}
         for pool in self._pools:
-            log = self.home.logs / f"worker-{pool.name}.log"
-            self._workers.append((pool, pool.start(log, self.home.root, environment)))
+            self._workers.append((pool, self._started(pool)))
         waiting = {pool.name for pool in self._pools}
         for pool, child in self._workers:
             child.wait_ready(partial(self._answers, pool.name, waiting), START_TIMEOUT_S)
             self._report(f"worker {pool.name} for {', '.join(pool.queues)}")
+
+    def _started(self, pool: WorkerPool) -> Child:
+        environment = {"DATABASE_URL": self._postgres.url, "REDIS_URL": self._valkey.url}
+        return pool.start(self.home.logs / f"worker-{pool.name}.log", self.home.root, environment)
 
     def _answers(self, name: str, waiting: set[str]) -> bool:
         if name in waiting:
@@ -170,9 +206,13 @@ class Stack:
         stop_together([child for _, child in self._workers], WORKER_STOP_S)
         self._workers.clear()
 
+    @property
+    def _servers(self) -> Sequence[Server]:
+        return (self._postgres, self._valkey, *self._models)
+
     def _children(self) -> list[Child]:
-        servers = [self._postgres.child, self._valkey.child, *(server.child for server in self._models)]
-        return [child for child in servers if child] + [child for _, child in self._workers]
+        servers = [server.child for server in self._servers if server.child]
+        return servers + [child for _, child in self._workers]
 
     def _parts(self) -> tuple[Part, ...]:
         servers = [

@@ -21,7 +21,7 @@ def weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def served(protocol: str, weights_folder: Path, log: Path) -> Iterator[LanguageModelServer]:
     """Gemma over a protocol, in small."""
     model = replace(GEMMA, protocol=protocol, parallel=2, context=512, threads=1)
-    server = LanguageModelServer(model, weights_folder, log)
+    server = LanguageModelServer(model, weights_folder, log, log.with_name("port"))
     try:
         server.launch()
         server.wait()

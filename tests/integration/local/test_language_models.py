@@ -3,11 +3,13 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,22 @@ def test_openais_protocol_names_its_model(gemma_openai: LanguageModelServer) -> 
         messages = [{"role": "user", "content": "Hello"}]
         answer = http.post("/v1/chat/completions", json={"messages": messages, "max_tokens": 3}).json()
     assert answer["choices"][0]["finish_reason"] in ("length", "stop")
+
+
+def test_a_server_has_its_address_again_unless_it_was_taken(weights_folder: Path, tmp_path: Path) -> None:
+    model = replace(GEMMA, protocol="openai", parallel=1, context=64, threads=1)
+
+    def port() -> int:
+        server = LanguageModelServer(model, weights_folder, tmp_path / "log", tmp_path / "ports" / "gemma")
+        try:
+            return server.start().port
+        finally:
+            server.stop()
+
+    first = port()
+    assert port() == first
+    with socket.create_server(("127.0.0.1", first)):
+        assert port() != first
 
 
 @pytest.mark.parametrize("module", ["services.local.tgi_server", "services.local.llama_server"])

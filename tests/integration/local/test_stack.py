@@ -2,17 +2,21 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from services.local.home import Home
+from services.local.processes import NotReady
 from services.local.stack import (
     Stack,
     StackInfo,
@@ -54,6 +58,23 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def kill(stack: Stack, number: int) -> None:
+    """End a part as a crash would."""
+    os.kill(stack.info.parts[number].pid, signal.SIGKILL)
+    assert gone(stack.info.parts[number].pid)
+    for _ in range(200):  # its other threads may take a moment longer
+        if stack.ended():
+            return
+        time.sleep(0.05)
+
+
+@contextmanager
+def taken(url: str) -> Iterator[None]:
+    """Somebody listens at the address."""
+    with socket.create_server(("127.0.0.1", urlsplit(url).port or 0), reuse_port=False):
+        yield
 
 
 def test_a_stack_starts_tells_and_ends(home: Home) -> None:
@@ -120,12 +141,7 @@ def test_a_signal_ends_all(home: Home, number: signal.Signals) -> None:
 def test_what_ends_by_itself_is_known(home: Home) -> None:
     with small(home) as stack:
         assert stack.ended() == []
-        os.kill(stack.info.parts[1].pid, signal.SIGKILL)
-        assert gone(stack.info.parts[1].pid)
-        for _ in range(100):  # its other threads may take a moment longer
-            if stack.ended():
-                break
-            time.sleep(0.05)
+        kill(stack, 1)
         assert stack.ended() == ["Valkey"]
         assert [part.state for part in status(home)] == [State.READY, State.ENDED]
 
@@ -155,6 +171,40 @@ def test_one_in_the_background_is_brought_up_and_down(home: Home) -> None:
     again = up(told.append, home, SUPERVISOR)
     assert (again.database_url, again.redis_url) == (info.database_url, info.redis_url)
     assert down(home)
+
+
+def test_what_ends_by_itself_in_the_background_is_started_again_at_its_address(home: Home) -> None:
+    info = up(lambda _: None, home, SUPERVISOR)
+    os.kill(info.parts[1].pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while (now := running(home)) == info or [part.state for part in status(home)] != [State.READY] * 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert now
+    assert now.redis_url == info.redis_url
+    assert now.parts[0] == info.parts[0]
+    assert "Valkey has ended by itself, and is started again" in (home.logs / "supervisor.log").read_text()
+
+
+def test_a_worker_that_ended_is_started_again(home: Home) -> None:
+    with Stack(home=home, models=(), workers=(POOL,)) as stack:
+        kill(stack, 2)
+        stack.start_again("worker judge")
+        assert stack.ended() == []
+        deadline = time.monotonic() + 60
+        while [part.state for part in status(home)] != [State.READY] * 3:
+            assert time.monotonic() < deadline
+
+
+def test_a_part_that_does_not_come_up_again_is_still_known(home: Home) -> None:
+    with small(home) as stack:
+        kill(stack, 1)
+        with taken(stack.info.redis_url), pytest.raises(NotReady, match="Valkey"):
+            stack.start_again("Valkey")
+        assert stack.ended() == ["Valkey"]
+        stack.start_again("Valkey")
+        assert stack.ended() == []
+        assert [part.state for part in status(home)] == [State.READY] * 2
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(home: Home) -> None:
