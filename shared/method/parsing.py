@@ -39,6 +39,7 @@ _TASK = re.compile(r"^Task \d+:|^Task ?\d*\Z", re.MULTILINE)
 # A small LM now and then puts the closing marker at the end of its last line.
 _END = re.compile(r"^[ \t]*\[END\b|[ \t]+\[END\]?[ \t]*$|^Instruction:", re.MULTILINE)
 _FENCE = re.compile(r"(?:^|(?<=:))[ \t]*```(?P<language>[^\n]*)", re.MULTILINE)
+_LAST_FENCE = re.compile(r"\n[ \t]*```[ \t]*\Z")
 _WHOLE_FENCE = re.compile(r"\A```(?:text|txt|plaintext|none)?[ \t]*\n(?P<inner>.*)\n```\Z", re.DOTALL)
 
 
@@ -56,9 +57,10 @@ def parse_instructions(text: str, limit: int = 1, *, truncated: bool = False) ->
 
     Only the template's own marker separates two, so a numbered list or a blank line inside an
     instruction stays. An answer with no text gives one empty instruction, for the filters to name.
+    Here as in the parsers below a text loses a last line that closes a code fence when none is open.
     `truncated` says that the LM stopped at its token limit.
     """
-    parts = [part.strip() for part in _TASK.split(text)]
+    parts = [_without_stray_fence(part.strip()) for part in _TASK.split(text)]
     found = [ParsedInstruction(part, truncated and index == len(parts) - 1) for index, part in enumerate(parts) if part]
     return tuple(found[: max(limit, 1)]) or (ParsedInstruction("", truncated),)
 
@@ -73,7 +75,7 @@ def parse_instance_with_input(text: str, *, truncated: bool = False) -> ParsedIn
     marker = _find(block, _OUTPUT)
     if marker is None:
         return Rejection.TRUNCATED if cut_short else Rejection.MISSING_OUTPUT_MARKER
-    input, output = block[: marker.start()].strip(), block[marker.end() :].strip()
+    input, output = (_without_stray_fence(part.strip()) for part in (block[: marker.start()], block[marker.end() :]))
     if not input:
         return Rejection.EMPTY_INPUT
     if cut_short:
@@ -95,7 +97,7 @@ def parse_output(text: str, *, truncated: bool = False) -> ParsedOutput | Reject
     block, closed = _first_block(_without_echo(text, _OUTPUT))
     if truncated and not closed:
         return Rejection.TRUNCATED
-    output = _without_fence(block.strip())
+    output = _without_stray_fence(_without_fence(block.strip()))
     return ParsedOutput(output) if output else Rejection.EMPTY_OUTPUT
 
 
@@ -131,6 +133,12 @@ def _without_fenced_code(text: str) -> str:
             pieces += [text[done:opening], " " * (fence.end() - opening)]
             done, opening = fence.end(), None
     return "".join([*pieces, text[done:]])
+
+
+def _without_stray_fence(text: str) -> str:
+    """`text` without a last line that closes a code fence though none is open."""
+    last = _LAST_FENCE.search(text)
+    return text[: last.start()].rstrip() if last and len(_FENCE.findall(text)) % 2 else text
 
 
 def _without_fence(text: str) -> str:

@@ -87,8 +87,20 @@ def test_markers_inside_a_code_fence_are_code() -> None:
     assert parse_instance_with_input(f" {code}\nOutput: {code}") == ParsedInstance(code, code)
 
 
+def test_a_fence_that_closes_nothing_is_dropped_from_the_end_of_each_text() -> None:
+    assert parse_instructions("Extract the text.\n```\nTask 9: Next one\n```\nx\n```")[0].text == "Extract the text."
+    parsed = parse_instance_with_input(" <p>Hello</p>\n```\nOutput: Hello\n ``` \n[END]")
+    assert parsed == ParsedInstance("<p>Hello</p>", "Hello")
+    assert parse_output("Hello\n```") == ParsedOutput("Hello")
+
+
+@pytest.mark.parametrize("text", ["So:\n```python\nprint(1)\n```", "Write it so: ```\n1\n```", "It ends with ```"])
+def test_a_fence_that_closes_another_stays(text: str) -> None:
+    assert parse_output(text) == ParsedOutput(text)
+
+
 def test_an_output_marker_that_is_only_in_a_fence_still_separates() -> None:
-    assert parse_instance_with_input("```\nx\nOutput: y\n```") == ParsedInstance("```\nx", "y\n```")
+    assert parse_instance_with_input("```\nx\nOutput: y\n```") == ParsedInstance("```\nx", "y")
 
 
 def test_the_own_spelling_of_a_marker_goes_before_a_looser_one() -> None:
