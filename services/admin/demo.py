@@ -88,12 +88,15 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
 
 
 def _next(run: str, example: str) -> str:
-    return f"""
-Two very small models made these, and some of what they agree on is wrong. Look further with
-  {sys.argv[0]} lineage {example}   where the first example came from
-  {sys.argv[0]} agreement {run}   which models agree, who wins, and how long the answers are
-  {sys.argv[0]} explorer           all of it as web pages
-  {sys.argv[0]} init job.yaml      a job of your own"""
+    looks = {
+        f"lineage {example}": "where the first example came from",
+        f"agreement {run}": "which models agree, who wins, and how long the answers are",
+        "explorer": "all of it as web pages",
+        "init job.yaml": "a job of your own",
+    }
+    lines = [f"  {sys.argv[0]} {look:{max(map(len, looks))}}   {what}" for look, what in looks.items()]
+    told = "Two very small models made these, and some of what they agree on is wrong. Look further with"
+    return "\n".join(["", told, *lines])
 
 
 def _check_alive(stack: Stack) -> None:
