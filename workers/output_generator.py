@@ -64,8 +64,8 @@ def save_outputs(session: Session, context: RunContext, answers: Sequence[Answer
             candidate.reason = parsed
         else:
             candidate.output = parsed.text
-            instruction = questions[claim.subject].instruction
-            candidate.reason = output_rejection(instruction, parsed.text, context.job.instances.limits)
+            question, limits = questions[claim.subject], context.job.instances.limits
+            candidate.reason = output_rejection(question.instruction, question.input, parsed.text, limits)
         candidate.state = RecordState.REJECTED if candidate.reason else RecordState.ACCEPTED
         candidates.append(candidate)
     insert_records(session, candidates)

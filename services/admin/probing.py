@@ -203,9 +203,10 @@ class _TypeProbe:
             voice.model, template, voice.decoding, template.stop, shown, made.number, voice=label, **values
         )
         parsed = parse_output(answer.text, truncated=_is_truncated(answer)) if answer else Rejection.TRUNCATED
-        if isinstance(parsed, Rejection) or output_rejection(made.instruction, parsed.text, job.instances.limits):
+        if isinstance(parsed, Rejection):
             return None
-        return parsed.text
+        reason = output_rejection(made.instruction, made.input, parsed.text, job.instances.limits)
+        return None if reason else parsed.text
 
     def _template(self, id: str) -> PromptTemplate:
         return next(template for template in self.plan.templates if template.id == id)

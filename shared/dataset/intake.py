@@ -176,7 +176,7 @@ class Intake:
         return input_rejection(item.instruction, item.input, limits) if item.input else None
 
     def _candidate(self, instance_id: uuid.UUID, number: int, answer: Answer | None, item: Item) -> NewCandidate:
-        reason = self._output_rejection(answer, item.instruction)
+        reason = self._output_rejection(answer, item)
         return NewCandidate(
             id=key("candidate", instance_id, number),
             run_id=self._run_id,
@@ -190,12 +190,14 @@ class Intake:
             reason=reason,
         )
 
-    def _output_rejection(self, answer: Answer | None, instruction: str) -> Rejection | Missing | None:
+    def _output_rejection(self, answer: Answer | None, item: Item) -> Rejection | Missing | None:
         if answer is None:
             return Missing.NOT_IN_FILE
         if answer.output is None:
             return Missing.NO_OUTPUT
-        return output_rejection(instruction, answer.output, self._job.instances.limits) if self._filtered else None
+        if not self._filtered:
+            return None
+        return output_rejection(item.instruction, item.input, answer.output, self._job.instances.limits)
 
     def _judge(self, subject: Subject, compared: Sequence[NewCandidate]) -> None:
         decided = self._terms.judge([each.voice for each in compared], [each.output or "" for each in compared])

@@ -131,18 +131,19 @@ def instance_rejection(
     with_input = task_type is TaskType.INPUT_OUTPUT
     if with_input and (reason := input_rejection(instruction, input, limits)):
         return reason
-    if reason := output_rejection(instruction, output, limits):
-        return reason
-    return Rejection.OUTPUT_EQUALS_INPUT if with_input and input.strip() == output.strip() else None
+    return output_rejection(instruction, input if with_input else "", output, limits)
 
 
-def output_rejection(instruction: str, output: str, limits: InstanceLimits = INSTANCE_LIMITS) -> Rejection | None:
-    """The first reason to reject an output, whatever its input, or `None`."""
+def output_rejection(
+    instruction: str, input: str, output: str, limits: InstanceLimits = INSTANCE_LIMITS
+) -> Rejection | None:
+    """The first reason to reject an output, whoever wrote it, or `None`; the input is empty where there is none."""
     checks = (
         (not output.strip(), Rejection.EMPTY_OUTPUT),
         (_is_placeholder(output, limits.output_placeholders), Rejection.PLACEHOLDER_OUTPUT),
         (_same(output, instruction), Rejection.OUTPUT_REPEATS_INSTRUCTION),
         (not limits.colon_end and output.rstrip().endswith(":"), Rejection.OUTPUT_ENDS_WITH_COLON),
+        (output.strip() == input.strip(), Rejection.OUTPUT_EQUALS_INPUT),
     )
     return next((reason for rejected, reason in checks if rejected), None)
 

@@ -132,11 +132,16 @@ def test_a_truncated_instance_is_rejected() -> None:
     assert instance_rejection(INSTRUCTION, "France", "Par", WITH_INPUT, truncated=True) is Rejection.TRUNCATED
 
 
+def test_every_voice_is_held_to_the_rules_for_outputs() -> None:
+    assert output_rejection(INSTRUCTION, "France", " France\n") is Rejection.OUTPUT_EQUALS_INPUT
+    assert output_rejection(INSTRUCTION, "", "France") is None
+
+
 def test_a_job_may_set_the_placeholders_and_the_colon_rule() -> None:
     limits = InstanceLimits(output_placeholders=("Lorem Ipsum",), colon_end=True)
-    assert output_rejection(INSTRUCTION, "lorem ipsum", limits) is Rejection.PLACEHOLDER_OUTPUT
-    assert output_rejection(INSTRUCTION, "n/a", limits) is None
-    assert output_rejection(INSTRUCTION, "Paris:", limits) is None
+    assert output_rejection(INSTRUCTION, "France", "lorem ipsum", limits) is Rejection.PLACEHOLDER_OUTPUT
+    assert output_rejection(INSTRUCTION, "France", "n/a", limits) is None
+    assert output_rejection(INSTRUCTION, "France", "Paris:", limits) is None
 
 
 @given(st.text(), st.text(), st.text(), st.sampled_from(TaskType))
