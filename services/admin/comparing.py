@@ -1,6 +1,5 @@
 """Comparing candidates in as many processes as there are processors."""
 
-import os
 import signal
 import sys
 from collections import deque
@@ -10,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 
+from services.local.cpu_time import usable_cpus
 from shared.errors import WorldError
 from shared.method.selection import Compared, Piece, Selection
 
@@ -29,7 +29,7 @@ def compared(selection: Selection, count: int) -> Iterator[Compared]:
 
     A few pieces are compared ahead.
     """
-    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if sys.platform == "linux" else 1
+    processes = min(usable_cpus(), MOST_PROCESSES) if sys.platform == "linux" else 1
     pieces = ((start, min(start + PIECE, count)) for start in range(0, count, PIECE))
     if processes == 1 or count <= PIECE:
         return (selection.compare(selection.piece(*piece)) for piece in pieces)
