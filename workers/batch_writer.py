@@ -47,7 +47,7 @@ class BatchWriter(Generic[T]):
 
     @property
     def _are_due(self) -> bool:
-        return len(self.waiting) >= BATCH or self._hurry()
+        return len(self.waiting) >= BATCH or not self.has_room or self._hurry()
 
     async def write_until(self, over: Callable[[], bool]) -> None:
         """Write what comes, until that is over and all is written."""

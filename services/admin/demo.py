@@ -64,17 +64,17 @@ def _run(engine: Engine, stack: Stack, folder: Path | None) -> None:
     addresses = [f"models.{model}.endpoints=[{url}]" for model, url in info.model_urls.items()]
     plan = plan_job(read_job(JOB, addresses))
     with make_sessions(engine)() as session:
-        cancel_unfinished(session, stack.home.demo_run)
-        run = start_run(session, make_app(info.redis_url), plan)
-        stack.home.demo_run.write_text(f"{run.id}\n")
-        say(f"run {run.name} has begun")
+        noted = stack.home.demo_run
+        cancel_unfinished(session, noted)
         try:
+            run = start_run(session, make_app(info.redis_url), plan, begins=lambda run: noted.write_text(f"{run.id}\n"))
+            say(f"run {run.name} has begun")
             progress = follow(session, run.id, partial(_check_alive, stack))
         except BaseException:
             session.rollback()
-            cancel_unfinished(session, stack.home.demo_run)
+            cancel_unfinished(session, noted)
             raise
-        stack.home.demo_run.unlink(missing_ok=True)
+        noted.unlink(missing_ok=True)
         tell_end(progress)
         out.print(_table(session, progress))
         folder = folder or Path("exports") / f"{run.name}-{str(run.id)[:8]}"
@@ -105,7 +105,7 @@ def _check_alive(stack: Stack) -> None:
 
 
 def cancel_unfinished(session: Session, noted: Path) -> None:
-    """Cancel the run whose id is noted there, of a demo that was stopped or killed: the next stack would work on it."""
+    """Cancel the run whose id is noted there, of a demo that was stopped or killed: stacks to come would work on it."""
     with suppress(OSError, ValueError):
         run = session.get(Run, UUID(noted.read_text().strip()))
         if run and end_run(session, run.id, RunState.CANCELLED, "the demo was stopped"):

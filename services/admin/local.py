@@ -12,13 +12,13 @@ app = typer.Typer(help="The embedded stack: everything on this machine, in the b
 
 @app.command()
 def up() -> None:
-    """Start the embedded stack in the background; when it is up, say whether all of it is."""
+    """Start the embedded stack in the background; when it is up, say which parts of it are not."""
     info = stack.up(say)
     answer(f"export DATABASE_URL={info.database_url}\nexport REDIS_URL={info.redis_url}")
     say("the embedded stack is up; without these variables, ensemble-instruct finds it by itself")
     for part in stack.status():
-        if part.state is stack.State.ENDED:
-            warn(f"{part.name} has ended by itself; unless it is started again within a minute, see {Home.find().logs}")
+        if part.state is not stack.State.READY:
+            warn(f"{part.name}: {part.state}; see ensemble-instruct local status, and the logs in {Home.find().logs}")
     if info.of:
         warn(f"it is the {info.of}'s and ends with it; start one that stays with: ensemble-instruct local up")
 

@@ -13,8 +13,8 @@ from services.local.interruption import Terminated
 from services.local.whole_stack import Stack
 from shared.errors import EnsembleInstructError
 
-WATCH_S = 2.0
-AGAIN_S = 60.0
+WATCH_S = 2.0  # how often it looks whether all parts are there
+AGAIN_S = 60.0  # for how long one that ended again waits for its next start
 
 
 def main(make_stack: Callable[[Callable[[str], None]], Stack] = Stack) -> None:
@@ -50,22 +50,22 @@ def hush() -> None:
 
 
 def hold(stack: Stack) -> None:
-    """Wait for a signal; start again what ends by itself, each part once a minute at most."""
+    """Wait for a signal; start again what ends by itself, each part at most once a minute."""
     not_before: dict[str, float] = {}
     while True:
         time.sleep(WATCH_S)
         for name in stack.ended():
             if time.monotonic() >= not_before.get(name, 0.0):
-                not_before[name] = time.monotonic() + AGAIN_S
                 _start_again(stack, name)
+                not_before[name] = time.monotonic() + AGAIN_S
 
 
 def _start_again(stack: Stack, name: str) -> None:
-    tell(f"{name} has ended by itself, and is started again; see {stack.home.logs}")
     try:
+        tell(f"{name} has ended by itself, and is started again; what it said is in {stack.keep_log(name)}")
         stack.start_again(name)
-    except EnsembleInstructError as error:
-        tell(str(error))
+    except Exception as error:  # whatever it is, the other parts go on
+        tell(f"{name} was not started again: {error}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -119,8 +120,16 @@ class Stack:
         """The names of parts that run no more though nobody stopped them."""
         return [child.name for child in self._children() if not child.alive]
 
+    def keep_log(self, name: str) -> Path:
+        """Put the log of a part that has ended where its next start doesn't write; returns the path."""
+        log = next(child.log for child in self._children() if child.name == name)
+        return log.replace(log.with_suffix(".ended.log")) if log.exists() else log
+
     def start_again(self, name: str) -> None:
-        """Start a part that has ended by itself, over the same data and at the same address. Raises NotReady."""
+        """Start a part that has ended by itself, over the same data and as far as possible at the same address.
+
+        Raises NotReady, and what the parts raise.
+        """
         for server in self._servers:
             if server.child and server.child.name == name:
                 self._start_server_again(server)

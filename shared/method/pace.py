@@ -2,7 +2,7 @@
 
 BATCH = 128  # answers written at once, at most
 WRITES = 3  # batches of a stream that are written at once, at most: one writer would be waited for
-UNWRITTEN = 2 * BATCH  # answers of a stream that a crash may cost, whether they wait or are being written
+UNWRITTEN = 2 * BATCH  # answers of a stream that wait or are being written, above which no call is sent
 FLUSH_S = 0.5  # how long an answer waits for others before it is written, at most
 AHEAD_S = 0.5  # for how long the work claimed ahead should last
 MOST_AHEAD = 256  # pieces of work, however quick the model

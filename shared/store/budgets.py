@@ -1,6 +1,7 @@
 """What a run has cost, and what its budget leaves.
 
-The calls are counted in the transaction that writes them, in a row for each worker, so nobody waits for anybody.
+The calls are counted in the transaction that writes them, as the last thing in it, in a row for each worker, so that no
+worker waits for another.
 """
 
 import uuid

@@ -57,7 +57,11 @@ class Stream:
     @property
     def waiting(self) -> bool:
         """Whether a call may be sent now."""
-        return bool(self._ready) and len(self._outcomes) + self._writing < UNWRITTEN
+        return bool(self._ready) and self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._outcomes) + self._writing < UNWRITTEN
 
     def wake(self) -> None:
         """Claim as much work as is worth claiming."""
@@ -116,7 +120,7 @@ class Stream:
 
     @property
     def _are_due(self) -> bool:
-        return len(self._outcomes) >= BATCH or not self.held
+        return len(self._outcomes) >= BATCH or not self._has_room or not self.held
 
     def _see_to_answers(self) -> None:
         if self._writes == WRITES or not self._outcomes:

@@ -60,6 +60,10 @@ def gone(pid: int) -> bool:
     return False
 
 
+def supervisor_log(home: Home) -> str:
+    return (home.logs / "supervisor.log").read_text()
+
+
 def kill(stack: Stack, number: int) -> None:
     """End a part as a crash would."""
     os.kill(stack.info.parts[number].pid, signal.SIGKILL)
@@ -68,6 +72,7 @@ def kill(stack: Stack, number: int) -> None:
         if stack.ended():
             return
         time.sleep(0.05)
+    raise AssertionError(f"part {number} has not ended")
 
 
 @contextmanager
@@ -183,7 +188,22 @@ def test_what_ends_by_itself_in_the_background_is_started_again_at_its_address(h
     assert now
     assert now.redis_url == info.redis_url
     assert now.parts[0] == info.parts[0]
-    assert "Valkey has ended by itself, and is started again" in (home.logs / "supervisor.log").read_text()
+    kept = home.logs / "valkey.ended.log"
+    assert f"Valkey has ended by itself, and is started again; what it said is in {kept}" in supervisor_log(home)
+    assert "Ready to accept connections" in kept.read_text()
+    assert "Ready to accept connections" in (home.logs / "valkey.log").read_text()
+
+
+def test_a_part_that_can_not_be_started_again_takes_nothing_else_with_it(home: Home) -> None:
+    info = up(lambda _: None, home, SUPERVISOR)
+    (home.logs / "valkey.ended.log").mkdir()  # in the way of the log of how it ended
+    os.kill(info.parts[1].pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while "Valkey was not started again: [Errno 21] Is a directory" not in supervisor_log(home):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [part.state for part in status(home)] == [State.READY, State.ENDED]
+    assert down(home)
 
 
 def test_a_worker_that_ended_is_started_again(home: Home) -> None:

@@ -74,14 +74,18 @@ def test_a_few_batches_are_written_at_once_and_the_next_when_one_is_done() -> No
     begun = []
 
     async def scene(database: Database) -> None:
-        await database.keep(range(BATCH * (WRITES + 1)))
-        begun.append(len(database.begun))
+        await database.keep(range(UNWRITTEN))
+        await database.keep(range(UNWRITTEN, UNWRITTEN + 3))  # of calls that were under way, as no more are sent
+        begun.append(list(map(len, database.begun)))
+        await database.keep(range(UNWRITTEN + 3, UNWRITTEN + 5))
+        begun.append(list(map(len, database.begun)))
         await database.let()
-        begun.append(len(database.begun))
+        begun.append(list(map(len, database.begun)))
 
     database = play(scene)
-    assert begun == [WRITES, WRITES + 1]
-    assert list(chain.from_iterable(database.begun)) == list(range(BATCH * (WRITES + 1)))
+    assert WRITES == 3
+    assert begun == [[BATCH, BATCH, 3], [BATCH, BATCH, 3], [BATCH, BATCH, 3, 2]]
+    assert list(chain.from_iterable(database.begun)) == list(range(UNWRITTEN + 5))
 
 
 def test_there_is_room_until_a_crash_would_cost_too_much_and_again_when_a_batch_is_written() -> None:
@@ -107,6 +111,17 @@ def test_a_few_answers_wait_for_others_unless_there_is_a_hurry() -> None:
         assert database.begun == [[0, 1, 2]]
 
     play(scene)
+
+
+def test_a_few_answers_are_written_after_a_while_though_nothing_hurries_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.batch_writer.FLUSH_S", 0.01)
+
+    async def scene(database: Database) -> None:
+        await database.keep(range(3))
+        while not database.begun:
+            await asyncio.sleep(0.005)
+
+    assert play(scene).begun == [[0, 1, 2]]
 
 
 def test_nothing_is_left_behind_when_no_more_will_come() -> None:
