@@ -8,8 +8,9 @@ from shared.store import budgets, gate
 from shared.store.judgements import by_terms, judgements
 from shared.store.loading import RunContext
 from shared.store.locks import lock
-from shared.store.runs import is_running, targets_of
+from shared.store.runs import is_going_on, is_running, targets_of
 from shared.store.states import end_run
+from shared.store.sweeping import drop_stragglers
 from shared.store.tables.runs import RunState
 from workers.runtime import Runtime
 
@@ -17,13 +18,19 @@ log = structlog.get_logger()
 
 
 def end_if_due(runtime: Runtime, context: RunContext) -> None:
-    """End a run that has nothing left to do. Its caller has committed what may have been the last of it."""
+    """End a run that has nothing left to do. Its caller has committed what may have been the last of it.
+
+    What others added just as it ended is dropped in a transaction of its own, which sees all that the end did not.
+    """
     with runtime.sessions.begin() as session:
         targets = targets_of(session, context.run_id).values()
         if all(each.completed_at for each in targets) and not gate.awaits_late_outputs(session, context.run_id):
             _complete(session, context)
         elif spent := budgets.spent(session, context.run_id, context.job.budget):
             _stop(session, context, spent)
+    with runtime.sessions.begin() as session:
+        if not is_going_on(session, context.run_id):
+            drop_stragglers(session)
 
 
 def end(session: Session, context: RunContext, state: RunState, reason: str) -> None:

@@ -94,8 +94,7 @@ class Stream:
                     await self._stop_feeding()
             if self._aborted:
                 await self._patiently(self._return_tried, self._aborted)
-            if self.window.over or self.runtime.stopping.is_set():
-                await self._patiently(self._drop_stragglers)  # whose transaction met the run's end halfway
+            await self._patiently(self._drop_stragglers)  # whose transaction met the run's end halfway
         finally:
             for call in self._calls:
                 call.cancel()

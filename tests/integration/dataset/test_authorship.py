@@ -104,7 +104,7 @@ def test_it_is_what_the_lineage_tells_of_each_and_decides_by_licence(mixed: Mixe
             assert licensed(session, mixed.run, licences, tmp_path / str(len(licences))) == {
                 example_id for example_id, models in expected.items() if models <= carrying(session, licences)
             }
-    with mixed.sessions() as session, pytest.raises(NothingLeftError, match="third: none declared"):
+    with mixed.sessions() as session, pytest.raises(NothingLeftError, match="model third has none declared"):
         licensed(session, mixed.run, ("gpl-3.0",), tmp_path / "none")
 
 
