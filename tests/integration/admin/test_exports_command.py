@@ -117,12 +117,12 @@ def test_surplus_and_what_was_made_later(command: CommandLine, judged: uuid.UUID
 
 
 def test_an_example_moves_to_another_split_only_over_its_limit(command: CommandLine, judged: uuid.UUID) -> None:
-    first = exported(command, "judged-1", "--split", "train=0.999,test=0.001")
-    second = exported(command, "judged-1", "--split", "train=0.001,test=0.999")
+    first = exported(command, "judged-1", "--split", "train=0.999999,test=0.000001")
+    second = exported(command, "judged-1", "--split", "train=0.000001,test=0.999999")
     assert diff(command, first, second)["changed"] == [("moved", {"split": ["train", "test"]})] * 3
     outcome = command("diff", first, second)
     assert "train → test" in outcome.out
-    assert "split: train, 0.999, test, 0.001 → train, 0.001, test, 0.999" in outcome.err
+    assert "split: train, 0.999999, test, 0.000001 → train, 0.000001, test, 0.999999" in outcome.err
 
 
 @pytest.mark.parametrize("id", ["abcdef12", "abc", "no-id", ""])
