@@ -2,7 +2,10 @@
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +34,7 @@ from workers.stages import CRASHED, VANISHED, has_crashed
 from workers.tracing import tell_verdicts
 
 LEASE_S = 60
+PAGES = 3  # of instances that are judged at once, at most
 PATIENCE_S = 1.0  # between tries while the database is away
 
 log = structlog.get_logger()
@@ -42,22 +46,37 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
-    while not runtime.stopping.is_set():
-        with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
-            claims = work.claim(
-                session,
-                context.run_id,
-                names.CONSENSUS,
-                count=VERDICTS,
-                lease_s=LEASE_S + runtime.lease_slack_s,
-                worker=runtime.worker,
-                revision=context.revision,
-            )
-            timed.size = len(claims)
-        if not claims:
-            return
-        _judge_patiently(runtime, context, claims)
-        advance(runtime, context)
+    """Page after page; more are begun before a full one is done, or verdicts fall behind where CPU is short."""
+    under_way: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(PAGES, thread_name_prefix="judge") as judges:
+        while claims := _claim(runtime, context):
+            under_way.append(judges.submit(copy_context().run, _judge, runtime, context, claims))
+            while under_way and (len(under_way) == PAGES or len(claims) < VERDICTS):
+                under_way.popleft().result()
+        for page in under_way:
+            page.result()
+
+
+def _claim(runtime: Runtime, context: RunContext) -> list[Claim]:
+    if runtime.stopping.is_set():
+        return []
+    with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
+        claims = work.claim(
+            session,
+            context.run_id,
+            names.CONSENSUS,
+            count=VERDICTS,
+            lease_s=LEASE_S + runtime.lease_slack_s,
+            worker=runtime.worker,
+            revision=context.revision,
+        )
+        timed.size = len(claims)
+    return claims
+
+
+def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
+    _judge_patiently(runtime, context, claims)
+    advance(runtime, context)
 
 
 def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
