@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal_column, select, update
 from sqlalchemy.orm import Session, aliased
 
 from shared.method.tasks import Stage, TaskType
@@ -15,7 +15,7 @@ from shared.store.gate import count
 from shared.store.keys import judgement_key
 from shared.store.tables.records import Candidate, Instance, Instruction, Verdict
 from shared.store.tables.runs import RunTarget
-from shared.store.tables.work import TRIES, WorkItem, WorkState, in_state
+from shared.store.tables.work import TRIED, WorkItem, WorkState, in_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def put_back(session: Session, run_id: uuid.UUID, ids: Collection[uuid.UUID] | N
             ready_at=func.now(),
             finished_at=None,
             gated=False,
-            earlier_tries=TRIES,
+            earlier_tries=literal_column(TRIED),
             **dict.fromkeys(("failures", "timeouts", "overloads", "crashes"), 0),
         )
         .execution_options(synchronize_session=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Integer, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from shared.errors import UserError
@@ -19,7 +19,7 @@ from shared.method.tasks import LM_STAGES, Stage, TaskType
 from shared.store.audit.check import Finding
 from shared.store.loading import RunContext
 from shared.store.tables.records import Generation
-from shared.store.tables.work import TRIES, WorkItem, WorkState
+from shared.store.tables.work import TRIED, WorkItem, WorkState
 
 PAGE = 10_000  # rows
 
@@ -91,7 +91,7 @@ def _lost_attempts(session: Session, context: RunContext, seeds: Iterable[int | 
     rows = session.execute(
         select(
             *(WorkItem.stage, WorkItem.task_type, WorkItem.position, WorkItem.voice, WorkItem.state),
-            TRIES,
+            literal_column(TRIED, Integer),
         )
         .where(WorkItem.run_id == context.run_id, WorkItem.stage.in_(LM_STAGES))
         .execution_options(yield_per=PAGE)

@@ -91,11 +91,6 @@ def in_state(*states: WorkState) -> ColumnElement[bool]:
     return WorkItem.state.in_(bindparam(None, states, expanding=True, literal_execute=True))
 
 
-TRIES = (
-    WorkItem.failures + WorkItem.timeouts + WorkItem.overloads + WorkItem.crashes + WorkItem.earlier_tries
-)  # how often a piece of work was tried in vain
-
-
 class ModelShare(Base):
     """How many calls of a model a worker may have under way in a run, and how many it has use for.
 
