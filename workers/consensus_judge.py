@@ -2,9 +2,8 @@
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 
 import structlog
@@ -29,12 +28,11 @@ from shared.telemetry.logging import told
 from shared.telemetry.metrics import Operation
 from workers.gate import advance
 from workers.measuring import Timed
-from workers.runtime import Runtime
+from workers.runtime import PAGES, Runtime
 from workers.stages import CRASHED, VANISHED, has_crashed
 from workers.tracing import tell_verdicts
 
 LEASE_S = 60
-PAGES = 3  # of instances that are judged at once, at most
 PATIENCE_S = 1.0  # between tries while the database is away
 
 log = structlog.get_logger()
@@ -46,15 +44,18 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
-    """Page after page; more are begun before a full one is done, or verdicts fall behind where CPU is short."""
-    under_way: deque[Future[None]] = deque()
-    with ThreadPoolExecutor(PAGES, thread_name_prefix="judge") as judges:
-        while claims := _claim(runtime, context):
-            under_way.append(judges.submit(copy_context().run, _judge, runtime, context, claims))
-            while under_way and (len(under_way) == PAGES or len(claims) < VERDICTS):
-                under_way.popleft().result()
-        for page in under_way:
-            page.result()
+    """Page after page; while they are full several at once, or verdicts would fall behind where CPU is short."""
+    under_way: set[Future[bool]] = set()
+    went_well = True
+    try:
+        while went_well and (claims := _claim(runtime, context)):
+            under_way.add(runtime.judging.submit(copy_context().run, _judge, runtime, context, claims))
+            full = len(claims) == VERDICTS  # else more may come together until all are done
+            if not full or len(under_way) == PAGES:
+                ended, under_way = wait(under_way, return_when=FIRST_COMPLETED if full else ALL_COMPLETED)
+                went_well = all(page.result() for page in ended)
+    finally:
+        wait(under_way)
 
 
 def _claim(runtime: Runtime, context: RunContext) -> list[Claim]:
@@ -74,9 +75,15 @@ def _claim(runtime: Runtime, context: RunContext) -> list[Claim]:
     return claims
 
 
-def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-    _judge_patiently(runtime, context, claims)
-    advance(runtime, context)
+def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> bool:
+    """Whether a page was judged, and what followed was done."""
+    try:
+        _judge_patiently(runtime, context, claims)
+        advance(runtime, context)
+    except Exception:  # its leases run out, and the reconciler sees to the rest
+        log.exception("page not judged", work_items=told(each.id for each in claims))
+        return False
+    return True
 
 
 def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
@@ -85,11 +92,11 @@ def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Cla
         try:
             return judge_page(runtime, context, claims)
         except SQLAlchemyError as error:
+            if not passes(error) or runtime.stopping.wait(PATIENCE_S):
+                raise
             log.warning(
                 "page not judged, will try again", error=cause(error), work_items=told(each.id for each in claims)
             )
-            if not passes(error) or runtime.stopping.wait(PATIENCE_S):
-                raise
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:

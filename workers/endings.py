@@ -1,14 +1,17 @@
-"""How a run ends by itself: with its targets met, or its budget spent."""
+"""How a run ends by itself: with its targets met, its budget spent, or its patience."""
 
 import structlog
 from sqlalchemy.orm import Session
 
 from shared.dataset.rejudging import rejudge
+from shared.method.planning import barren, drained
+from shared.method.tasks import TaskType
+from shared.queue.follow import progress_of
 from shared.store import budgets, gate
 from shared.store.judgements import by_terms, judgements
 from shared.store.loading import RunContext
 from shared.store.locks import lock
-from shared.store.runs import is_going_on, is_running, targets_of
+from shared.store.runs import Target, is_going_on, is_running, rejection_counts, targets_of
 from shared.store.states import end_run
 from shared.store.sweeping import drop_stragglers
 from shared.store.tables.runs import RunState
@@ -28,9 +31,11 @@ def end_if_due(runtime: Runtime, context: RunContext) -> None:
             _complete(session, context)
         elif spent := budgets.spent(session, context.run_id, context.job.budget):
             _stop(session, context, spent)
+        elif nowhere := [each.task_type for each in targets if _leads_nowhere(context, each)]:
+            _fail(session, context, nowhere[0])
     with runtime.sessions.begin() as session:
         if not is_going_on(session, context.run_id):
-            drop_stragglers(session)
+            drop_stragglers(session, context.run_id)
 
 
 def end(session: Session, context: RunContext, state: RunState, reason: str) -> None:
@@ -65,3 +70,27 @@ def _stop(session: Session, context: RunContext, spent: str) -> None:
         targets = targets_of(session, context.run_id)
         made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
         end(session, context, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
+
+
+def _leads_nowhere(context: RunContext, target: Target) -> bool:
+    """Whether no more is proposed for a type that lacks examples, and nothing of it is under way."""
+    progress = progress_of(target)
+    lacking = target.completed_at is None and target.examples < target.target
+    return lacking and barren(progress, context.job.instructions.patience) and drained(progress)
+
+
+def _fail(session: Session, context: RunContext, task_type: TaskType) -> None:
+    """Behind the gate, where nobody puts work back at this moment."""
+    lock(session, "gate", context.run_id, task_type)
+    target = targets_of(session, context.run_id)[task_type]
+    if is_running(session, context.run_id) and _leads_nowhere(context, target):
+        end(session, context, RunState.FAILED, _why_barren(session, target))
+
+
+def _why_barren(session: Session, target: Target) -> str:
+    counts = rejection_counts(session, target.run_id, target.task_type)
+    most = ", ".join(f"{reason} {count}" for reason, count in counts[:4]) or "none"
+    barren_for = target.gated - target.gated_at_last_example
+    return (
+        f"{barren_for} proposals in a row of type {target.task_type} led to no example; most frequent reasons: {most}"
+    )

@@ -16,7 +16,7 @@ from shared.method.filters import Rejection, instruction_rejection
 from shared.method.novelty import NoveltyIndex, Ranking
 from shared.method.pace import MOST_PROPOSALS
 from shared.method.parsing import parse_instructions
-from shared.method.planning import barren, drained
+from shared.method.planning import barren
 from shared.method.tasks import TaskType
 from shared.queue import follow, names
 from shared.store import budgets, gate
@@ -25,13 +25,12 @@ from shared.store.keys import key, ordinal, position
 from shared.store.loading import RunContext
 from shared.store.locks import lock
 from shared.store.new_records import NewInstruction
-from shared.store.runs import Target, is_running, rejection_counts, targets_of
+from shared.store.runs import Target, is_running, targets_of
 from shared.store.sweeping import drop_ready_work
 from shared.store.tables.records import RecordState
-from shared.store.tables.runs import RunState
 from shared.store.tables.work import WorkItem
 from shared.store.work import add_work
-from workers.endings import end, end_if_due
+from workers.endings import end_if_due
 from workers.measuring import GatePassage
 from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime
@@ -186,10 +185,7 @@ def _conclude_or_plan(session: Session, context: RunContext, task_type: TaskType
         return 0
     if budgets.spent(session, context.run_id, context.job.budget):
         return 0
-    progress = follow.progress_of(target)
-    if barren(progress, context.job.instructions.patience):
-        if drained(progress):
-            end(session, context, RunState.FAILED, _why_barren(session, target))
+    if barren(follow.progress_of(target), context.job.instructions.patience):
         return 0
     return follow.propose(session, context.job, target)
 
@@ -206,12 +202,3 @@ def _conclude(session: Session, context: RunContext, target: Target) -> None:
         return
     gate.complete_target(session, context.run_id, task_type, last)
     drop_ready_work(session, context.run_id, of_type)
-
-
-def _why_barren(session: Session, target: Target) -> str:
-    counts = rejection_counts(session, target.run_id, target.task_type)
-    most = ", ".join(f"{reason} {count}" for reason, count in counts[:4]) or "none"
-    barren_for = target.gated - target.gated_at_last_example
-    return (
-        f"{barren_for} proposals in a row of type {target.task_type} led to no example; most frequent reasons: {most}"
-    )

@@ -39,8 +39,9 @@ T = TypeVar("T")
 LOOP_THREAD = "lm-calls"
 TURN_S = 1.0  # how often the loop notes that it turns
 STORE_THREADS = 8  # that claim and write for the loop's streams
+PAGES = 3  # of instances that are judged at once, at most
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
-CONNECTIONS = STORE_THREADS + 4  # kept open: one for each of them, the others for judges, gates and the reconciler
+CONNECTIONS = STORE_THREADS + PAGES + 1  # kept open: one for each of them, and one for claims, gates and the reconciler
 
 # Plans are kept, and a new database's were made while its tables were so small that reading all of them was cheapest.
 # Before Postgres 18 a table that has to be read whole all the same costs so much in the plan that it would be compiled.
@@ -50,6 +51,11 @@ LOOKING_UP = {"enable_seqscan": "off", "jit": "off"}
 def _threads_that_agree() -> ThreadPoolExecutor:
     """Apart from the others, so that nothing slow can hold up what windows agree on."""
     return ThreadPoolExecutor(2, thread_name_prefix="shares")
+
+
+def _threads_that_judge() -> ThreadPoolExecutor:
+    """For all runs together, so that they leave connections for everybody else."""
+    return ThreadPoolExecutor(PAGES, thread_name_prefix="judge")
 
 
 class Wakeable(Protocol):
@@ -111,6 +117,7 @@ class Runtime:
     indexes: NoveltyIndexes = field(default_factory=NoveltyIndexes)
     streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # the loop alone writes it
     judges: OneAtATime = field(default_factory=OneAtATime)
+    judging: ThreadPoolExecutor = field(default_factory=_threads_that_judge)
     gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish
@@ -230,6 +237,7 @@ class Runtime:
             self.loop.run(model.close())
         self.loop.close()
         self.agreeing.shutdown()
+        self.judging.shutdown()
         self.hinting.close()
         if self.run_events:
             self.run_events.close()

@@ -315,7 +315,7 @@ class Stream:
 
     def _drop_stragglers(self) -> None:
         with self.runtime.sessions.begin() as session:
-            sweeping.drop_stragglers(session)
+            sweeping.drop_stragglers(session, self.context.run_id)
 
     def _is_due(self, queue: str) -> bool:
         with self.runtime.sessions.begin() as session:

@@ -149,8 +149,10 @@ _COUNT = """
 def completed_types(session: Session, run_id: uuid.UUID) -> set[TaskType]:
     """The task types whose target is met, so that further examples are surplus.
 
-    None is met until the transaction ends: an example would be written as wanted just as its type closes.
+    None is met until the transaction ends: an example would be written as wanted just as its type closes. The run is
+    held first, as by all who change both, since the first example of a kind refers to it.
     """
+    driver_sql(session, "SELECT FROM runs WHERE id = %(run_id)s FOR KEY SHARE", run_id=run_id)
     targets = driver_sql(session, _COMPLETED, run_id=run_id)
     return {TaskType(task_type) for task_type, completed in targets if completed}
 

@@ -71,14 +71,16 @@ def _drop(session: Session, *conditions: ColumnElement[bool]) -> None:
     )
 
 
-def drop_stragglers(session: Session) -> None:
-    """End the work that was added, or taken from who vanished, just as its run ended.
+def drop_stragglers(session: Session, run_id: uuid.UUID | None = None) -> None:
+    """End the work that was added, or taken from who vanished, just as its run ended; that of one run, or of all.
 
     Nobody resumes such a run in the meantime, and one that is being resumed is passed over: work that is dropped in a
     run that goes on would be done by nobody.
     """
     ready = exists().where(WorkItem.run_id == Run.id, in_state(WorkState.READY))
     ended = select(Run.id).where(Run.state.not_in(GOING_ON), ready).order_by(Run.id)
+    if run_id:
+        ended = ended.where(Run.id == run_id)
     ids = session.scalars(ended.with_for_update(read=True, key_share=True, skip_locked=True)).all()
     if ids:
         _drop(session, WorkItem.run_id == any_of(ids))
