@@ -56,7 +56,8 @@ def consensus(
     The others are aligned with it by instruction and input; a repeated one is
     matched in order of appearance. A record that a file lacks is judged among
     the others' outputs, and discarded if there is only one; what only a later
-    file has is left out, with a warning. Other fields are kept from the first.
+    file has is left out, with a warning. Other fields are kept from the first,
+    unless they have a name that is written anew.
 
     Writes a line of JSON for each record that is kept: the record with the
     chosen output, and accepted, reason, choice (the file's number, from 0),
@@ -88,6 +89,8 @@ def _warn(alignment: Alignment, files: Sequence[Path]) -> None:
     for path, lacking, unmatched in zip(files, alignment.lacking, alignment.unmatched, strict=True):
         if lacking:
             warn(f"{path} has no output for {lacking} of {len(alignment.answered)} records: judged without it")
+        if lacking == len(alignment.answered):
+            warn(f"instruction and input have to be the same in {path} and {files[0]}; no input is an empty text")
         if unmatched:
             warn(f"{path}:{unmatched[0]}: {len(unmatched)} records from here on match none of {files[0]}: left out")
 

@@ -14,6 +14,7 @@ from shared.errors import UserError
 
 STDIN = Path("-")
 _SHORT = 900  # bytes
+_GZIP = b"\x1f\x8b"
 JSON_NAMES = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -23,6 +24,14 @@ class UnreadableFileError(UserError):
 
 class EmptyFileError(UserError):
     """{path} holds no record; write one JSON object a line, such as {example}"""
+
+
+class CompressedFileError(UserError):
+    """{path} is compressed by gzip; unpack it first, for example with: gzip -dk {path}"""
+
+
+class ArrayFileError(UserError):
+    """{path} holds a JSON array; write one object a line, for example with: jq -c '.[]' {path}"""
 
 
 class BrokenLineError(UserError):
@@ -60,7 +69,8 @@ class Record:
 def read_records(path: Path, example: str) -> Iterator[Record]:
     """The records of a JSONL file in UTF-8, read as they are asked for; `-` is stdin. Blank lines are skipped.
 
-    Raises `UnreadableFileError`, `EmptyFileError`, which shows the `example`, and `BrokenLineError`.
+    Raises `UnreadableFileError`, `CompressedFileError`, `ArrayFileError`, `EmptyFileError`, which shows the `example`,
+    and `BrokenLineError`.
     """
     return (record for record, _ in read_verbatim(path, example))
 
@@ -112,7 +122,10 @@ def _quickly_read(line: bytes, field: str) -> str | None:
 def _lines(path: Path, name: str) -> Iterator[bytes]:
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
-            yield from file  # only a line feed ends a line: JSON text may hold other separators
+            for number, line in enumerate(file):  # only a line feed ends one: JSON text may hold other separators
+                if number == 0 and line.startswith(_GZIP):
+                    raise CompressedFileError(path=name)
+                yield line
     except OSError as error:
         raise UnreadableFileError(path=name, reason=error.strerror or error) from error
 
@@ -126,9 +139,15 @@ def _text(line: bytes, name: str, number: int) -> str:
 
 def _value(text: str, name: str, number: int) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text.rstrip("\r\n"))
     except (ValueError, RecursionError) as error:
-        raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {error}") from error
+        if number == 1 and text.strip() == "[":
+            raise ArrayFileError(path=name) from None
+        told = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+        raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {told}") from error
+    if number == 1 and isinstance(value, list):
+        raise ArrayFileError(path=name)
+    return value
 
 
 def as_object(value: Any, name: str, number: int) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class _Decision(NamedTuple):
     exact_match: bool = False
     reason: DiscardReason | None = None
     margin: float | None = None
+    may_be_empty: bool = False
 
 
 class _Electorate(NamedTuple):
@@ -94,6 +95,10 @@ class _Candidates(NamedTuple):
     scores: Sequence[Sequence[float]]
     electorate: _Electorate
     threshold: float
+
+    def matched(self) -> list[int]:
+        """The earlier candidate of each pair that is equal."""
+        return [i for i, j in self.electorate.pairs if self.forms[i] == self.forms[j]]
 
     def disagreement(self) -> DiscardReason | None:
         """`LOW_AGREEMENT` unless even the pair that agrees least scores above the threshold."""
@@ -124,10 +129,10 @@ def judge(
         decision = _Decision(0, reason=DiscardReason.TOO_FEW_CANDIDATES)
     else:
         decision = _DECIDE[rule](_Candidates(forms, scores, electorate, threshold))
-        if decision.reason is None and not forms[decision.choice]:
+        if decision.reason is None and not forms[decision.choice] and not decision.may_be_empty:
             decision = decision._replace(reason=DiscardReason.EMPTY_CHOICE)
-    choice, exact_match, reason, margin = decision
-    return Judgement(rule, threshold, scores, None if reason else choice, exact_match, reason, margin)
+    choice = None if decision.reason else decision.choice
+    return Judgement(rule, threshold, scores, choice, decision.exact_match, decision.reason, decision.margin)
 
 
 def comparable(text: str) -> str:
@@ -154,15 +159,19 @@ def _electorate(count: int, weights: tuple[float, ...] | None, families: tuple[H
 
 def _ensemble_instruct(candidates: _Candidates) -> _Decision:
     """The first candidate that equals another; without one, the medoid."""
-    matched = [i for i, j in candidates.electorate.pairs if candidates.forms[i] == candidates.forms[j]]
+    matched = candidates.matched()
     return _Decision(min(matched), exact_match=True) if matched else _medoid(candidates)
 
 
 def _ensemble_instruct_2023(candidates: _Candidates) -> _Decision:
-    """Candidate 0 if any two are equal, be it in saying nothing; otherwise the medoid."""
-    if any(candidates.forms[i] == candidates.forms[j] for i, j in candidates.electorate.pairs):
-        return _Decision(0, exact_match=True)
-    return _medoid(candidates)
+    """Candidate 0 if any two are equal, be it in saying nothing; otherwise the medoid.
+
+    Where others agree on something, candidate 0 is kept though it says nothing, as in the reference code.
+    """
+    matched = candidates.matched()
+    if not matched:
+        return _medoid(candidates)
+    return _Decision(0, exact_match=True, may_be_empty=any(candidates.forms[i] for i in matched))
 
 
 def _medoid(candidates: _Candidates) -> _Decision:

@@ -92,6 +92,15 @@ def test_a_record_with_one_output_has_too_few_candidates(command: CommandLine) -
     assert written[0]["candidates"] == [0]
 
 
+def test_files_that_have_nothing_in_common_are_told_what_brings_records_together(command: CommandLine) -> None:
+    write("b.jsonl", *(record(f"{number}", SIX) for number in ("five", "six")))
+    outcome = command("consensus", "a.jsonl", "b.jsonl")
+    assert (
+        "warning: instruction and input have to be the same in b.jsonl and a.jsonl; no input is an empty" in outcome.err
+    )
+    assert "have to be the same in c.jsonl" not in command("consensus", "a.jsonl", "b.jsonl", "c.jsonl").err
+
+
 def test_the_number_of_a_file_that_is_missing_elsewhere_stays_its_own(command: CommandLine) -> None:
     write("b.jsonl", record("else", "…"))
     write("a.jsonl", record("two", "unlike them, but words"))

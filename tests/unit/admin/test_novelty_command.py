@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import os
@@ -79,7 +80,11 @@ def test_stdin_may_be_one_of_the_files(command: CommandLine, monkeypatch: pytest
     ("content", "message"),
     [
         (b'{"instruction": "a"}\n{"instruction": \n', "c.jsonl:2: is not JSON: Expecting value"),
+        (b'{"instruction": "a"}\n {"instruction":\r\n{}', "c.jsonl:2: is not JSON: Expecting value at column 17; mend"),
         (b"[" * 100_000, "c.jsonl:1: is not JSON"),
+        (b'[{"instruction": "a"}]', "c.jsonl holds a JSON array; write one object a line, for example with: jq -c"),
+        (b'[\n  {"instruction": "a"}\n]\n', "c.jsonl holds a JSON array"),
+        (gzip.compress(b"{}"), "c.jsonl is compressed by gzip; unpack it first"),
         (b'\n["a"]\n', "c.jsonl:2: has to be a JSON object, not a list; mend the line"),
         (b"null\n", "c.jsonl:1: has to be a JSON object, not null"),
         (b'{"text": "a", "n": 1}', "c.jsonl:1: there is no field 'instruction', only 'text', 'n'; name the field that"),

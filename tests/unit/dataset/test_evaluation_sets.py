@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from shared.dataset.evaluation_sets import EvaluationFile, NotUtf8Error, read_evaluation_sets
-from shared.dataset.jsonl import BrokenLineError, EmptyFileError, UnreadableFileError
+from shared.dataset.jsonl import ArrayFileError, BrokenLineError, EmptyFileError, UnreadableFileError
 from shared.method.ngrams import Texts
 
 
@@ -52,7 +52,7 @@ def test_files_are_known_by_their_names_and_content(tmp_path: Path) -> None:
         ("-", None, UnreadableFileError),
         ("empty.txt", b"\n \n", EmptyFileError),
         ("wordless.jsonl", b'{"a": "+"}', EmptyFileError),
-        ("array.json", b'["a"]', BrokenLineError),
+        ("array.json", b'["a"]', ArrayFileError),
         ("broken.jsonl", b'{"a": ', BrokenLineError),
         ("latin.txt", "naïve\n".encode("latin-1"), NotUtf8Error),
         ("latin.jsonl", '{"a": "naïve"}'.encode("latin-1"), BrokenLineError),
