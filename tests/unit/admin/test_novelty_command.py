@@ -84,7 +84,7 @@ def test_stdin_may_be_one_of_the_files(command: CommandLine, monkeypatch: pytest
         (b"[" * 100_000, "c.jsonl:1: is not JSON"),
         (b'[{"instruction": "a"}]', "c.jsonl holds a JSON array; write one object a line, for example with: jq -c"),
         (b'[\n  {"instruction": "a"}\n]\n', "c.jsonl holds a JSON array"),
-        (gzip.compress(b"{}"), "c.jsonl is compressed by gzip; unpack it first"),
+        (gzip.compress(b"{}", mtime=0), "c.jsonl is compressed by gzip; unpack it first"),
         (b'\n["a"]\n', "c.jsonl:2: has to be a JSON object, not a list; mend the line"),
         (b"null\n", "c.jsonl:1: has to be a JSON object, not null"),
         (b'{"text": "a", "n": 1}', "c.jsonl:1: there is no field 'instruction', only 'text', 'n'; name the field that"),
