@@ -19,6 +19,11 @@ class DatabaseNewerError(WorldError):
     newer one. Upgrade ensemble-instruct here, too."""
 
 
+class DatabaseEmptyError(WorldError):
+    """The database at {address} is empty. If it is the one that you want (DATABASE_URL names it, or without that
+    ENSEMBLE_INSTRUCT_HOME the embedded one's folder), run `ensemble-instruct db upgrade`."""
+
+
 class DatabaseNotMigratedError(WorldError):
     """The database at {address} has revision {found}, this program needs {needed}: run `ensemble-instruct
     db upgrade`."""
@@ -45,12 +50,14 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def require_migrated(engine: Engine) -> None:
-    """Raises `DatabaseNotMigratedError` when the tables are older than this program, or not there, and
-    `DatabaseNewerError` when they are newer."""
+    """Raises `DatabaseEmptyError` where there are no tables, `DatabaseNotMigratedError` when they are older than this
+    program, and `DatabaseNewerError` when they are newer."""
     found, needed = current_revision(engine), newest_revision()
+    if found is None:
+        raise DatabaseEmptyError(address=address_of(engine))
     refuse_newer(engine, found)
     if found != needed:
-        raise DatabaseNotMigratedError(address=address_of(engine), found=found or "none", needed=needed)
+        raise DatabaseNotMigratedError(address=address_of(engine), found=found, needed=needed)
 
 
 def refuse_newer(engine: Engine, found: str | None) -> None:

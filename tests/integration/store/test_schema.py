@@ -16,6 +16,7 @@ from shared.store import migrate
 from shared.store.migrate import upgrade
 from shared.store.revisions import (
     LOCATION,
+    DatabaseEmptyError,
     DatabaseNewerError,
     DatabaseNotMigratedError,
     current_revision,
@@ -151,10 +152,17 @@ def test_an_empty_database_is_refused_with_the_command_that_mends_it(empty_datab
     engine = make_engine(empty_database_url)
     try:
         assert current_revision(engine) is None
-        with pytest.raises(DatabaseNotMigratedError, match="db upgrade"):
+        with pytest.raises(DatabaseEmptyError, match=r"is empty.* run `ensemble-instruct db upgrade`"):
             require_migrated(engine)
     finally:
         engine.dispose()
+
+
+def test_tables_that_are_older_than_the_program_are_refused(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(DatabaseNotMigratedError, match=r"revision 0001, this program needs .*db upgrade"):
+        require_migrated(engine)
 
 
 def test_a_database_that_is_away_is_named_without_its_password() -> None:
