@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 
 import structlog
@@ -44,21 +44,45 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
-    """Page after page; while they are full several at once, or verdicts would fall behind where CPU is short."""
-    under_way: set[Future[bool]] = set()
-    went_well = True
+    """Page after page; after a full one several at once, or verdicts would fall behind where CPU is short."""
+    while judged := _begin_page(runtime, context, suspect=True).result():
+        advance(runtime, context)
+        if judged == VERDICTS:
+            _judge_several(runtime, context)
+
+
+def _judge_several(runtime: Runtime, context: RunContext) -> None:
+    """As long as pages are full. What may make its workers vanish is in none of them: it is held alone."""
+    pages = {_begin_page(runtime, context, suspect=False) for _ in range(PAGES)}
     try:
-        while went_well and (claims := _claim(runtime, context)):
-            under_way.add(runtime.judging.submit(copy_context().run, _judge, runtime, context, claims))
-            full = len(claims) == VERDICTS  # else more may come together until all are done
-            if not full or len(under_way) == PAGES:
-                ended, under_way = wait(under_way, return_when=FIRST_COMPLETED if full else ALL_COMPLETED)
-                went_well = all(page.result() for page in ended)
+        while pages:
+            ended, pages = wait(pages, return_when=FIRST_COMPLETED)
+            judged = [page.result() for page in ended]
+            pages |= {_begin_page(runtime, context, suspect=False) for each in judged if each == VERDICTS}
+            if any(judged):
+                advance(runtime, context)
     finally:
-        wait(under_way)
+        wait(pages)
 
 
-def _claim(runtime: Runtime, context: RunContext) -> list[Claim]:
+def _begin_page(runtime: Runtime, context: RunContext, *, suspect: bool) -> Future[int]:
+    return runtime.judging.submit(copy_context().run, _claim_and_judge, runtime, context, suspect)
+
+
+def _claim_and_judge(runtime: Runtime, context: RunContext, suspect: bool) -> int:
+    """How many verdicts were made: none if there is nothing to decide, or that went wrong."""
+    claims: list[Claim] = []
+    try:
+        claims = _claim(runtime, context, suspect)
+        if claims:
+            _judge_patiently(runtime, context, claims)
+    except Exception:  # leases run out, and the reconciler sees to what was in them
+        log.exception("page not judged", work_items=told(each.id for each in claims))
+        return 0
+    return len(claims)
+
+
+def _claim(runtime: Runtime, context: RunContext, suspect: bool) -> list[Claim]:
     if runtime.stopping.is_set():
         return []
     with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
@@ -70,20 +94,10 @@ def _claim(runtime: Runtime, context: RunContext) -> list[Claim]:
             lease_s=LEASE_S + runtime.lease_slack_s,
             worker=runtime.worker,
             revision=context.revision,
+            suspect=suspect,
         )
         timed.size = len(claims)
     return claims
-
-
-def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> bool:
-    """Whether a page was judged, and what followed was done."""
-    try:
-        _judge_patiently(runtime, context, claims)
-        advance(runtime, context)
-    except Exception:  # its leases run out, and the reconciler sees to the rest
-        log.exception("page not judged", work_items=told(each.id for each in claims))
-        return False
-    return True
 
 
 def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:

@@ -231,13 +231,13 @@ class Runtime:
 
     def close(self) -> None:
         """Give back the connections."""
+        self.judging.shutdown()
         for window in self._windows.values():
             self.loop.run(window.released())
         for model in self._models.values():
             self.loop.run(model.close())
         self.loop.close()
         self.agreeing.shutdown()
-        self.judging.shutdown()
         self.hinting.close()
         if self.run_events:
             self.run_events.close()

@@ -27,11 +27,11 @@ class EmptyFileError(UserError):
 
 
 class CompressedFileError(UserError):
-    """{path} is compressed by gzip; unpack it first, for example with: gzip -dk {path}"""
+    """{path} is compressed by gzip; unpack it first (gzip -dc)"""
 
 
 class ArrayFileError(UserError):
-    """{path} holds a JSON array; write one object a line, for example with: jq -c '.[]' {path}"""
+    """{path} holds a JSON array; write one object a line (jq -c '.[]' makes them of an array of objects)"""
 
 
 class BrokenLineError(UserError):
@@ -81,9 +81,10 @@ def read_verbatim(path: Path, example: str) -> Iterator[tuple[Record, str]]:
     empty = True
     for number, line in enumerate(_lines(path, name), start=1):
         if not line.isspace():
-            empty = False
             text = _text(line, name, number)
-            yield Record(name, number, as_object(_value(text, name, number), name, number)), text.strip()
+            value = _value(text, name, number, first=empty)
+            empty = False
+            yield Record(name, number, as_object(value, name, number)), text.strip()
     if empty:
         raise EmptyFileError(path=name, example=example)
 
@@ -97,7 +98,7 @@ def read_texts(path: Path, field: str, mend: str) -> Iterator[tuple[int, str]]:
         if text is None:
             if line.isspace():
                 continue
-            value = _value(_text(line, name, number), name, number)
+            value = _value(_text(line, name, number), name, number, first=empty)
             text = Record(name, number, as_object(value, name, number)).text(field, mend)
         empty = False
         yield number, text
@@ -137,15 +138,18 @@ def _text(line: bytes, name: str, number: int) -> str:
         raise BrokenLineError(path=name, line=number, fault="is not UTF-8") from error
 
 
-def _value(text: str, name: str, number: int) -> Any:
+def _value(text: str, name: str, number: int, *, first: bool) -> Any:
+    is_array = first and text.lstrip().startswith("[")
     try:
         value = json.loads(text.rstrip("\r\n"))
-    except (ValueError, RecursionError) as error:
-        if number == 1 and text.strip() == "[":
+    except json.JSONDecodeError as error:
+        if is_array:
             raise ArrayFileError(path=name) from None
-        told = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-        raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {told}") from error
-    if number == 1 and isinstance(value, list):
+        fault = f"is not JSON: {error.msg} at column {error.colno}"
+        raise BrokenLineError(path=name, line=number, fault=fault) from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenLineError(path=name, line=number, fault=f"is not JSON: {error}") from error
+    if is_array:
         raise ArrayFileError(path=name)
     return value
 

@@ -7,7 +7,7 @@ from itertools import count
 from threading import Barrier, Lock
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -18,7 +18,7 @@ from shared.store.judgements import terms_of
 from shared.store.loading import RunContext
 from shared.store.records import candidates
 from shared.store.tables.records import Candidate, Judgement, Verdict
-from shared.store.tables.work import WorkState
+from shared.store.tables.work import WorkItem, WorkState
 from shared.store.work import Claim
 from shared.telemetry.logging import bound
 from tests.integration.workers.driving import (
@@ -82,12 +82,12 @@ def begin_and_leave_to_judge(runtime: Runtime, lm: FakeServer, least: int) -> uu
 def test_while_more_than_a_page_waits_several_are_judged_at_once(
     runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = begin_and_leave_to_judge(runtime, lm, 4 * PAGES)
+    run_id = begin_and_leave_to_judge(runtime, lm, 4 * (1 + PAGES))
     wanted, pages = due(runtime, run_id), list[set[uuid.UUID]]()
     number, together = count(), Barrier(PAGES)
 
     def judged_together(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-        if next(number) < PAGES:
+        if 1 <= next(number) <= PAGES:
             together.wait(60)  # and is broken if the others do not come before this one is done
         pages.append({each.id for each in claims})
         judge_page(runtime, context, claims)
@@ -121,15 +121,16 @@ def test_pages_of_all_runs_together_are_no_more_at_once(
     assert not any(due(runtime, run_id) for run_id in runs)
 
 
-def test_a_page_that_cannot_be_judged_is_told_with_its_run_and_no_further_one_is_claimed(
+def test_a_page_that_cannot_be_judged_is_told_with_its_run_and_is_tried_by_others_later(
     runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = begin_and_leave_to_judge(runtime, lm, PAGES + 2)
-    together = Barrier(PAGES)
+    run_id = begin_and_leave_to_judge(runtime, lm, PAGES + 3)
+    waiting, number = len(due(runtime, run_id)), count()
 
     def fails(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-        together.wait(60)
-        raise LookupError
+        if next(number):
+            raise LookupError
+        judge_page(runtime, context, claims)
 
     monkeypatch.setattr(consensus_judge, "VERDICTS", 1)
     monkeypatch.setattr(consensus_judge, "judge_page", fails)
@@ -139,7 +140,8 @@ def test_a_page_that_cannot_be_judged_is_told_with_its_run_and_no_further_one_is
     assert {line["run_id"] for line in told} == {str(run_id)}
     leased = {str(each.id) for each in work_in(runtime, run_id, WorkState.LEASED)}
     assert {id for line in told for id in line["work_items"]} == leased
-    assert len(leased) == PAGES
+    assert len(leased) == PAGES + 1  # those after the first, and one that looked for more
+    assert len(due(runtime, run_id)) == waiting - 1 - len(leased)
 
 
 def test_who_is_told_to_stop_claims_no_further_page(
@@ -155,6 +157,25 @@ def test_who_is_told_to_stop_claims_no_further_page(
     monkeypatch.setattr(consensus_judge, "VERDICTS", 1)
     monkeypatch.setattr(consensus_judge, "judge_page", stopped_meanwhile)
     work_on(runtime, run_id, names.CONSENSUS)
-    verdicts = len(rows(runtime, select(Verdict.id)))
-    assert 1 <= verdicts <= PAGES
-    assert len(due(runtime, run_id)) == waiting - verdicts
+    assert len(rows(runtime, select(Verdict.id))) == 1
+    assert len(due(runtime, run_id)) == waiting - 1
+
+
+def test_what_may_make_its_workers_vanish_is_held_one_at_a_time(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin_and_leave_to_judge(runtime, lm, 4 * PAGES)
+    suspects = sorted(due(runtime, run_id))[: PAGES + 1]
+    held = list[int]()
+    with runtime.sessions.begin() as session:
+        session.execute(update(WorkItem).where(WorkItem.id.in_(suspects)).values(crashes=2))
+
+    def counted(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
+        held.append(len([each for each in work_in(runtime, run_id, WorkState.LEASED) if each.crashes]))
+        judge_page(runtime, context, claims)
+
+    monkeypatch.setattr(consensus_judge, "VERDICTS", 2)
+    monkeypatch.setattr(consensus_judge, "judge_page", counted)
+    work_on(runtime, run_id, names.CONSENSUS)
+    assert max(held) == 1
+    assert not due(runtime, run_id)
