@@ -41,7 +41,7 @@ TURN_S = 1.0  # how often the loop notes that it turns
 STORE_THREADS = 8  # that claim and write for the loop's streams
 PAGES = 3  # of instances that are judged at once, at most
 GARBAGE_AFTER = 50_000  # new objects, many of which live for as long as a call; Python's 700 are few for that
-CONNECTIONS = STORE_THREADS + PAGES + 1  # kept open: one for each of them, and one for claims, gates and the reconciler
+CONNECTIONS = STORE_THREADS + PAGES + 1  # kept open: one for each of them, and one for gates and the reconciler
 
 # Plans are kept, and a new database's were made while its tables were so small that reading all of them was cheapest.
 # Before Postgres 18 a table that has to be read whole all the same costs so much in the plan that it would be compiled.

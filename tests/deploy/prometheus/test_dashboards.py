@@ -68,7 +68,9 @@ def test_its_variables_are_there_and_used(dashboard: dict[str, Any]) -> None:
     assert used == names
     for each in dashboard["templating"]["list"]:
         if each["type"] == "query":
-            metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", each["query"]["query"]).groups()  # type: ignore[union-attr]
+            query = re.fullmatch(r"label_values\((\w+), (\w+)\)", each["query"]["query"])
+            assert query
+            metric, label = query.groups()
             assert label in LABELS[metric] | OF_PROMETHEUS
 
 
