@@ -52,3 +52,16 @@ def scraped(worker: Worker) -> Told:
         for family in families(worker)
         for sample in family.samples
     }
+
+
+def scraped_with(stack: Stack, worker: Worker, *names: str) -> Told:
+    """The same, once it tells of all these at one time."""
+    told: Told = {}
+
+    def is_told() -> bool:
+        told.clear()
+        told.update(scraped(worker))
+        return set(names) <= {name for name, _ in told}
+
+    stack.wait(f"news of {', '.join(names)}", is_told)
+    return told

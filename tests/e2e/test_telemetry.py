@@ -31,22 +31,29 @@ from tests.deploy.prometheus.test_dashboards import DASHBOARDS
 from tests.deploy.prometheus.test_dashboards import expressions as panel_expressions
 from tests.e2e.collector import Collector, a_collector, told
 from tests.e2e.log_fields import SCHEMA, is_about_work
-from tests.e2e.looking import get, lines, scraped, wait_until_they_listen
+from tests.e2e.looking import get, lines, scraped, scraped_with, wait_until_they_listen
 from tests.e2e.stack import DEADLINE_S, Stack, a_stack
 from tests.e2e.test_worker_processes import QUEUES, job
 from tests.integration.workers.told import Told, by, total
 from workers.tracing import trace_of
 
 TARGETS = {"input_output": 6, "output_only": 5}
+LONG_S = 6.0  # a call that is still under way when a slow machine has asked twice how its worker is
 
 
 class Quoting:
-    """An LM some of whose first answers are refusals that quote what they were asked."""
+    """An LM some of whose first answers are refusals that quote what they were asked.
+
+    Until it `is_free` it has no room for anybody, so that no run ends before somebody has looked at it.
+    """
 
     def __init__(self) -> None:
+        self.is_free = False
         self._asked: set[str] = set()
 
     def __call__(self, request: FakeRequest) -> FakeAnswer | FakeFault:
+        if not self.is_free:
+            return FakeFault(429, json.dumps({"error": request.prompt}).encode())
         number = len(self._asked)
         if request.prompt in self._asked or number % 5 > 1:
             self._asked.add(request.prompt)
@@ -87,7 +94,7 @@ def watched(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
     engine = make_engine(postgres.url_of("watched"))
     with (
         Valkey(folder / "valkey") as broker,
-        FakeServer(Quoting()) as lm,
+        FakeServer(writer := Quoting()) as lm,
         a_collector() as collector,
         a_stack(engine, postgres.url_of("watched"), broker.url, folder, **of_telemetry(folder, collector)) as stack,
     ):
@@ -97,7 +104,8 @@ def watched(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
         ]
         wait_until_they_listen(stack)
         run_id = stack.enqueue(job(lm, TARGETS, budget={"generations": 100_000}))
-        during = scraped(workers[0])
+        during = scraped_with(stack, workers[0], "streams", "run_model_failing_seconds")
+        writer.is_free = True
         stack.wait_for_the_end(run_id)
         stack.wait("nothing under way", lambda: stack.rows("SELECT 1 FROM work_items WHERE state = 'leased'") == [])
         stack.wait("news of the end", lambda: all(total(scraped(w), "run_state", state="completed") for w in workers))
@@ -273,21 +281,29 @@ def test_spans_hold_no_text(watched: Watched) -> None:
         assert text not in spans
 
 
-def test_a_worker_that_drains_is_alive_and_one_that_stands_still_is_not(stack: Stack) -> None:
+def test_a_worker_that_stands_still_is_not_alive(stack: Stack) -> None:
     stack.environment["HEALTH_ADDRESS"] = "127.0.0.1:0"
     worker = stack.start(*QUEUES)
     wait_until_they_listen(stack)
-    with FakeServer(latency=2.0) as server:
-        stack.enqueue(job(server, {"output_only": 40}))
-        stack.wait("calls", lambda: total(scraped(worker), "lm_calls_in_flight") > 0)
 
-        os.kill(worker.process.pid, signal.SIGSTOP)
-        with pytest.raises((TimeoutError, urllib.error.URLError)):
-            get(worker, "/healthz", timeout_s=0.5)
-        os.kill(worker.process.pid, signal.SIGCONT)
-        stack.wait("life", lambda: get(worker, "/healthz") == (200, "ok\n"))
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    with pytest.raises((TimeoutError, urllib.error.URLError)):
+        get(worker, "/healthz", timeout_s=0.5)
+    os.kill(worker.process.pid, signal.SIGCONT)
+    stack.wait("life", lambda: get(worker, "/healthz") == (200, "ok\n"))
 
-        stack.wait("calls", lambda: total(scraped(worker), "lm_calls_in_flight") > 0)
+
+def test_a_worker_that_drains_is_alive_but_not_ready(stack: Stack) -> None:
+    stack.environment["HEALTH_ADDRESS"] = "127.0.0.1:0"
+    worker = stack.start(*QUEUES)
+    wait_until_they_listen(stack)
+    with FakeServer(latency=LONG_S) as server:
+        patient = job(server, {"output_only": 40})
+        for model in patient["models"].values():
+            model["timeout_s"] = 2 * LONG_S
+        stack.enqueue(patient)
+        stack.wait("the first calls", lambda: server.in_flight > 0)
+
         worker.process.send_signal(signal.SIGTERM)
         stack.wait("a worker that drains", lambda: get(worker, "/readyz") == (503, "the worker is shutting down\n"))
         assert get(worker, "/healthz") == (200, "ok\n")
