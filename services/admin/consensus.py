@@ -12,7 +12,7 @@ from services.admin.console import say, warn
 from services.admin.jsonl_output import with_progress, write_line
 from services.admin.novelty import TwiceFromStdinError, a_similarity
 from shared.dataset.alignment import Alignment, Answered, align
-from shared.dataset.jsonl import STDIN
+from shared.dataset.jsonl import STDIN, Record
 from shared.errors import UserError
 from shared.method.consensus import Judgement, Rule, judge
 
@@ -75,13 +75,16 @@ def consensus(
     alignment = align(files)
     _warn(alignment, files)
     counts: Counter[str] = Counter()
+    cut: list[Record] = []
     for answered in with_progress(alignment.answered, "judging", len(alignment.answered)):
         weights = [weight[number] for number in answered.files] if weight else None
         families = [family[number] or None for number in answered.files] if family else None
         judgement = judge(answered.outputs, rule, threshold, weights=weights, families=families)
         _count(counts, answered, judgement)
-        if judgement.accepted or everything:
-            write_line(_line(answered, judgement))
+        if (judgement.accepted or everything) and not write_line(_line(answered, judgement)):
+            cut.append(answered.record)
+    if cut:
+        warn(f"{cut[0].path}:{cut[0].line}: {len(cut)} records from here on hold NaN or an infinite number: now null")
     say(_summary(counts, files))
 
 

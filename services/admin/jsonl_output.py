@@ -10,9 +10,18 @@ from services.admin.console import err
 T = TypeVar("T")
 
 
-def write_line(value: dict[str, Any]) -> None:
-    """One line of UTF-8, whatever the terminal's encoding; halves of characters are written as escapes."""
-    write_json(json.dumps(value, ensure_ascii=False))
+def write_line(value: dict[str, Any]) -> bool:
+    """One line of UTF-8, whatever the terminal's encoding; halves of characters are written as escapes.
+
+    Returns whether all of it was written: for NaN and the infinities JSON has no word, and null stands for them.
+    """
+    try:
+        write_json(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    except ValueError:
+        told = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        write_json(json.dumps(told, ensure_ascii=False))
+        return False
+    return True
 
 
 def write_json(text: str) -> None:

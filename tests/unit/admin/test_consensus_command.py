@@ -138,3 +138,13 @@ def test_options_that_do_not_fit_the_files_are_refused(command: CommandLine) -> 
         outcome = command("consensus", "a.jsonl", "b.jsonl", wrong)
         assert (outcome.code, outcome.out) == (2, "")
         assert wrong.partition("=")[0] in outcome.err
+
+
+def test_numbers_that_json_has_no_word_for_become_null(command: CommandLine) -> None:
+    write("odd.jsonl", record("one", "yes", input="x"), record("two", SIX, likes=[float("nan"), 1.5, "NaN"]))
+    with Path("odd.jsonl").open("a") as file:
+        file.write('{"instruction": "three", "output": "up", "likes": 1e999, "name": "\\ud800"}\n')
+    outcome = command("consensus", "odd.jsonl", "a.jsonl", "c.jsonl", "--all")
+    assert "NaN]" not in outcome.out
+    assert [line.get("likes") for line in lines(outcome)] == [None, [None, 1.5, "NaN"], None]
+    assert "odd.jsonl:2: 2 records from here on hold NaN or an infinite number: now null\n" in outcome.err
