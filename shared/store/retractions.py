@@ -226,11 +226,12 @@ def _complete(
 
 def _wait_for_writers(session: Session, retraction: int) -> bool:
     """Whether every transaction that was under way when the retraction was committed has ended, some patience given."""
-    newest = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
+    # Its own number is above that of any under way: a snapshot's xmax is above the last one that has ended, no more.
+    own = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
     oldest = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
     barrier = session.execute(
         text(
-            f"UPDATE retractions SET barrier = coalesce(barrier, {newest}) WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
+            f"UPDATE retractions SET barrier = coalesce(barrier, {own}) WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
         ),
         {"id": retraction},
     ).scalar_one()

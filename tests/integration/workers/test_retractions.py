@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
 
 from shared.job import JobSpec
 from shared.lm.fake import FakeServer
@@ -77,10 +78,16 @@ def assert_sound(runtime: Runtime, run_id: uuid.UUID) -> None:
         assert [each for each in audit(session, run_id, lambda _: None) if each.violations] == []
 
 
+def find_seed(runtime: Runtime, name: str) -> Root:
+    """A seed task, as what a retraction names."""
+    with runtime.sessions() as session:
+        (root,) = find_roots(session, RootKind.SEED, name)
+    return root
+
+
 def keys(runtime: Runtime, names: tuple[str, ...]) -> set[uuid.UUID]:
     """The keys of seed tasks."""
-    with runtime.sessions() as session:
-        return {root.id for name in names for root in find_roots(session, RootKind.SEED, name)}
+    return {find_seed(runtime, name).id for name in names}
 
 
 @pytest.mark.parametrize("names", [("with_1", "without_0"), ("with_0", "with_1", "with_2", "without_3")], ids=len)
@@ -174,19 +181,23 @@ def test_a_run_that_goes_on_with_what_is_retracted_makes_no_example_of_it(runtim
     assert_sound(runtime, run_id)
 
 
+def write_call(writer: Session, seed: uuid.UUID) -> uuid.UUID:
+    """An LM call that showed a seed task, as another was written; the writer has yet to commit it."""
+    call = uuid.uuid4()
+    columns = [column.name for column in Generation.__table__.columns if column.name not in ("id", "attempt")]
+    copied = f"SELECT :id, 77, {', '.join(columns)} FROM generations WHERE :seed = ANY (seed_task_ids) LIMIT 1"  # noqa: S608 - our words
+    statement = text(f"INSERT INTO generations (id, attempt, {', '.join(columns)}) {copied}")
+    assert writer.execute(statement, {"id": call, "seed": seed}).rowcount == 1  # type: ignore[attr-defined]  # a statement that writes has it
+    return call
+
+
 @pytest.fixture
 def under_way(runtime: Runtime, job: JobSpec) -> Iterator[tuple[uuid.UUID, uuid.UUID, Any]]:
     """A run, an LM call of it that showed the seed task `with_1`, and the writer that has yet to commit it."""
     run_id = begin(runtime, job)
     work_until_accepted(runtime, run_id, 6)
-    call = uuid.uuid4()
     with runtime.sessions() as writer:
-        columns = [column.name for column in Generation.__table__.columns if column.name not in ("id", "attempt")]
-        copied = f"SELECT :id, 77, {', '.join(columns)} FROM generations WHERE :seed = ANY (seed_task_ids) LIMIT 1"  # noqa: S608 - our words
-        statement = text(f"INSERT INTO generations (id, attempt, {', '.join(columns)}) {copied}")
-        (seed,) = keys(runtime, ("with_1",))
-        assert writer.execute(statement, {"id": call, "seed": seed}).rowcount == 1  # type: ignore[attr-defined]  # a statement that writes has it
-        yield run_id, call, writer
+        yield run_id, write_call(writer, *keys(runtime, ("with_1",))), writer
 
 
 def marks(runtime: Runtime, id: uuid.UUID) -> list[Any]:
@@ -202,6 +213,25 @@ def test_a_writer_that_had_not_heard_of_it_is_waited_for(
     take_back(runtime, RootKind.SEED, "with_1")
     assert marks(runtime, call) == [1]
     assert rows(runtime, select(Retraction.marked_at))[0] is not None
+
+
+def test_a_writer_that_began_while_it_was_made_is_waited_for(
+    runtime: Runtime, job: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(runtime, job)
+    work_until_accepted(runtime, begun, 6)
+    seed = find_seed(runtime, "with_1")
+    calls = []
+    with runtime.sessions() as writer, runtime.sessions() as session:
+
+        def write_beside(told: str) -> None:
+            if told.endswith(" marks"):  # the retraction is written, but not committed
+                calls.append(write_call(writer, seed.id))
+
+        monkeypatch.setattr(retractions.time, "sleep", lambda _: writer.commit())
+        retract(session, [seed], "with_1", "it is wrong", "a test", write_beside)
+        assert not writer.in_transaction()
+    assert marks(runtime, *calls) == [1]
 
 
 def test_a_writer_that_takes_long_is_caught_up_with_before_anybody_reads(
