@@ -2,9 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,13 +22,13 @@ from shared.store.loading import RunContext
 from shared.store.new_records import NewVerdict
 from shared.store.records import StoredCandidate
 from shared.store.runs import is_going_on
-from shared.store.session import cause, passes
+from shared.store.session import cause, limit_waits, passes
 from shared.store.states import mark_beyond_targets
 from shared.store.tables.records import RecordState
 from shared.store.work import Claim
 from shared.telemetry.logging import told
 from shared.telemetry.metrics import Operation
-from workers.gate import advance
+from workers.gate import advance_or_leave
 from workers.measuring import Timed
 from workers.runtime import PAGES, Runtime
 from workers.stages import CRASHED, VANISHED, has_crashed
@@ -34,8 +36,18 @@ from workers.tracing import tell_verdicts
 
 LEASE_S = 60
 PATIENCE_S = 1.0  # between tries while the database is away
+LOCK_S = 2.0  # how long a page waits for a run that somebody holds, before it leaves its thread to others
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Verdicts to be made together: claimed and `judged`, or to be tried `again` if the database was away."""
+
+    claims: Sequence[Claim]
+    judged: bool = False
+    again: bool = False
 
 
 def judge_all(runtime: Runtime, context: RunContext) -> None:
@@ -45,72 +57,96 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 
 def _judge_all(runtime: Runtime, context: RunContext) -> None:
     """Page after page; after a full one several at once, or verdicts would fall behind where CPU is short."""
-    while judged := _begin_page(runtime, context, suspect=True).result():
-        advance(runtime, context)
-        if judged == VERDICTS:
-            _judge_several(runtime, context)
-
-
-def _judge_several(runtime: Runtime, context: RunContext) -> None:
-    """As long as pages are full. What may make its workers vanish is in none of them: it is held alone."""
-    pages = {_begin_page(runtime, context, suspect=False) for _ in range(PAGES)}
-    try:
+    with _bringing_on(runtime, context) as bring_on:
+        pages = {_begin(runtime, _claim_and_judge, runtime, context)}
         while pages:
-            ended, pages = wait(pages, return_when=FIRST_COMPLETED)
-            judged = [page.result() for page in ended]
-            pages |= {_begin_page(runtime, context, suspect=False) for each in judged if each == VERDICTS}
-            if any(judged):
-                advance(runtime, context)
-    finally:
-        wait(pages)
+            done, pages = wait(pages, return_when=FIRST_COMPLETED)
+            ended = [each.result() for each in done]
+            if judged := [len(page.claims) for page in ended if page.judged]:
+                bring_on()
+                wanted = PAGES if VERDICTS in judged else 1
+                pages |= {_begin(runtime, _claim_and_judge, runtime, context) for _ in range(wanted - len(pages))}
+            if (again := [page for page in ended if page.again]) and not runtime.stopping.wait(PATIENCE_S):
+                pages |= {_begin(runtime, _judge, runtime, context, page.claims) for page in again}
 
 
-def _begin_page(runtime: Runtime, context: RunContext, *, suspect: bool) -> Future[int]:
-    return runtime.judging.submit(copy_context().run, _claim_and_judge, runtime, context, suspect)
+@contextmanager
+def _bringing_on(runtime: Runtime, context: RunContext) -> Iterator[Callable[[], None]]:
+    """What has the run advanced beside its verdicts, which need not wait while it waits at its gate.
+
+    Until the context ends each call of it is followed by a passage that begins after it, one for several if need be.
+    """
+    passages: list[Future[None]] = []
+    with ThreadPoolExecutor(1, thread_name_prefix="gate") as beside:
+
+        def bring_on() -> None:
+            if not passages or passages[-1].running() or passages[-1].done():
+                passages[:] = [beside.submit(copy_context().run, advance_or_leave, runtime, context)]
+
+        yield bring_on
 
 
-def _claim_and_judge(runtime: Runtime, context: RunContext, suspect: bool) -> int:
-    """How many verdicts were made: none if there is nothing to decide, or that went wrong."""
-    claims: list[Claim] = []
+def _begin(runtime: Runtime, work: Callable[..., _Page], *arguments: object) -> Future[_Page]:
+    return runtime.judging.submit(copy_context().run, work, *arguments)
+
+
+def _claim_and_judge(runtime: Runtime, context: RunContext) -> _Page:
+    """Claim a page and judge it; what may make its workers vanish is in one of them at a time, of whatever run."""
+    page = object()
+    may_suspect = runtime.suspecting.take(page)
     try:
-        claims = _claim(runtime, context, suspect)
-        if claims:
-            _judge_patiently(runtime, context, claims)
-    except Exception:  # leases run out, and the reconciler sees to what was in them
-        log.exception("page not judged", work_items=told(each.id for each in claims))
-        return 0
-    return len(claims)
+        claims = _claim(runtime, context, may_suspect)
+        if may_suspect and not any(each.suspect for each in claims):
+            runtime.suspecting.release(page)
+        return _judge(runtime, context, claims) if claims else _Page(claims)
+    finally:
+        if runtime.suspecting.release(page):
+            runtime.loop.soon(runtime.wake_all)
 
 
 def _claim(runtime: Runtime, context: RunContext, suspect: bool) -> list[Claim]:
+    """None if the database is away, or the worker was told to stop."""
     if runtime.stopping.is_set():
         return []
-    with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
-        claims = work.claim(
-            session,
-            context.run_id,
-            names.CONSENSUS,
-            count=VERDICTS,
-            lease_s=LEASE_S + runtime.lease_slack_s,
-            worker=runtime.worker,
-            revision=context.revision,
-            suspect=suspect,
-        )
-        timed.size = len(claims)
+    try:
+        with Timed(Operation.CLAIM) as timed, runtime.sessions.begin() as session:
+            claims = work.claim(
+                session,
+                context.run_id,
+                names.CONSENSUS,
+                count=VERDICTS,
+                lease_s=LEASE_S + runtime.lease_slack_s,
+                worker=runtime.worker,
+                revision=context.revision,
+                suspect=suspect,
+            )
+            timed.size = len(claims)
+    except Exception as error:
+        if said := _away(error):
+            log.warning("no page claimed, the reconciler will see to it", error=said)
+        else:
+            log.exception("no page claimed, the reconciler will see to it")
+        return []
     return claims
 
 
-def _judge_patiently(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-    """Judge a page, again and again while the database is away: a page that is done holds its leases no more."""
-    while True:
-        try:
-            return judge_page(runtime, context, claims)
-        except SQLAlchemyError as error:
-            if not passes(error) or runtime.stopping.wait(PATIENCE_S):
-                raise
-            log.warning(
-                "page not judged, will try again", error=cause(error), work_items=told(each.id for each in claims)
-            )
+def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> _Page:
+    """A second try is harmless: a page that is done holds its leases no more."""
+    try:
+        judge_page(runtime, context, claims)
+    except Exception as error:
+        items = told(each.id for each in claims)
+        if (said := _away(error)) and not runtime.stopping.is_set():
+            log.warning("page not judged, will try again", error=said, work_items=items)
+            return _Page(claims, again=True)
+        log.exception("page not judged", work_items=items)  # its leases run out, and the reconciler sees to it
+        return _Page(claims)
+    return _Page(claims, judged=True)
+
+
+def _away(error: Exception) -> str:
+    """What a database said that may take later what it refused now; empty if that is not it."""
+    return cause(error) if isinstance(error, SQLAlchemyError) and passes(error) else ""
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
@@ -122,6 +158,7 @@ def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -
         retracted = records.retracted_with(session, candidates)
     verdicts = [_verdict(context, claim, candidates[claim.subject], retracted) for claim in claims]
     with Timed(Operation.JUDGE, len(claims)), runtime.sessions.begin() as session:
+        limit_waits(session, lock_s=LOCK_S)
         crashed = [claim for claim in claims if has_crashed(context, claim)]
         held = work.finish(session, [claim for claim in claims if claim not in crashed])
         held |= work.fail(session, [work.Failure(claim, CRASHED, VANISHED) for claim in crashed])

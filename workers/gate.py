@@ -7,9 +7,11 @@ and never during an LM call. What can be known before is worked out before the l
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import structlog
 from sqlalchemy.orm import Session
 
 from shared.method.filters import Rejection, instruction_rejection
@@ -36,17 +38,33 @@ from workers.novelty_indexes import SyncedIndex
 from workers.runtime import Runtime
 from workers.tracing import tell_gate
 
+log = structlog.get_logger()
+
 
 def advance(runtime: Runtime, context: RunContext) -> None:
     """Bring every task type of a run as far as it can go without another LM call."""
     runtime.gates.do(context.run_id, lambda: _advance(runtime, context))
 
 
+def advance_or_leave(runtime: Runtime, context: RunContext) -> None:
+    """The same, for those whose own work is written: what can't be done now is left to the reconciler."""
+    try:
+        advance(runtime, context)
+    except Exception:
+        log.exception("run not advanced, the reconciler will", run_id=str(context.run_id))
+
+
 def _advance(runtime: Runtime, context: RunContext) -> None:
-    for task_type in context.job.targets:
-        while _advance_once(runtime, context, task_type):
-            pass
-    end_if_due(runtime, context)
+    """A type that fails keeps neither the others nor the run's end from coming; what it raised is raised at last."""
+    with ExitStack() as despite_errors:
+        despite_errors.callback(end_if_due, runtime, context)
+        for task_type in reversed(context.job.targets):
+            despite_errors.callback(_advance_type, runtime, context, task_type)
+
+
+def _advance_type(runtime: Runtime, context: RunContext, task_type: TaskType) -> None:
+    while _advance_once(runtime, context, task_type):
+        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from shared.store.tables.records import Generation
 from shared.store.work import Claim, Failure, Postponement
 from shared.telemetry.metrics import Operation
 from workers.calls import Outcome, PreparedCall, generation, server
-from workers.gate import advance
+from workers.gate import advance_or_leave
 from workers.measuring import Timed, count_calls
 from workers.retrying import postponement
 from workers.runtime import Runtime
@@ -203,7 +203,4 @@ def _write(
 def _tell(runtime: Runtime, context: RunContext, follow: Follow) -> None:
     runtime.hinting.hint(context.run_id, runtime.wake(context.run_id, follow.queues))
     if follow.advance:
-        try:
-            advance(runtime, context)
-        except Exception:  # what was answered is written; the reconciler will see to the rest
-            log.exception("run not advanced, the reconciler will", run_id=str(context.run_id))
+        advance_or_leave(runtime, context)

@@ -33,19 +33,24 @@ class OneAtATime:
 
 
 class Turn:
-    """What one of those in an event loop may do at a time."""
+    """What one of a process may do at a time; nobody waits for it."""
 
     def __init__(self) -> None:
         self._whose: object = None
+        self._lock = Lock()
 
     def take(self, who: object) -> bool:
         """Whether it was nobody's turn; it is `who`'s now."""
-        if self._whose is not None:
-            return False
-        self._whose = who
-        return True
+        with self._lock:
+            if self._whose is not None:
+                return False
+            self._whose = who
+            return True
 
-    def release(self, who: object) -> None:
-        """It is nobody's turn, if it was `who`'s."""
-        if self._whose is who:
+    def release(self, who: object) -> bool:
+        """Whether it was `who`'s turn; then it is nobody's now."""
+        with self._lock:
+            if self._whose is not who:
+                return False
             self._whose = None
+            return True

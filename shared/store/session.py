@@ -101,10 +101,11 @@ def seconds(count: float) -> ColumnElement[object]:
     return cast(f"{count:.6f} seconds", Interval)  # Postgres reads no exponent such as a tiny number is written with
 
 
-def limit_waits(session: Session, *, lock_s: float, idle_s: float) -> None:
+def limit_waits(session: Session, *, lock_s: float, idle_s: float | None = None) -> None:
     """For the rest of the transaction: wait for a lock, or let the session stand idle, for so many seconds at most."""
     limits = {"lock_timeout": lock_s, "idle_in_transaction_session_timeout": idle_s}
-    session.execute(select(*(func.set_config(name, f"{limit:.0f}s", True) for name, limit in limits.items())))
+    told = {name: f"{1000 * limit:.0f}ms" for name, limit in limits.items() if limit is not None}
+    session.execute(select(*(func.set_config(name, limit, True) for name, limit in told.items())))
 
 
 def ping(engine: Engine) -> None:

@@ -215,20 +215,17 @@ def test_a_writer_that_had_not_heard_of_it_is_waited_for(
     assert rows(runtime, select(Retraction.marked_at))[0] is not None
 
 
-def test_a_writer_that_began_while_it_was_made_is_waited_for(
-    runtime: Runtime, job: JobSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun = begin(runtime, job)
-    work_until_accepted(runtime, begun, 6)
+def test_a_writer_that_began_while_it_was_made_is_waited_for(runtime: Runtime, job: JobSpec) -> None:
+    work_until_accepted(runtime, begin(runtime, job), 6)
     seed = find_seed(runtime, "with_1")
     calls = []
     with runtime.sessions() as writer, runtime.sessions() as session:
 
         def write_beside(told: str) -> None:
-            if told.endswith(" marks"):  # the retraction is written, but not committed
+            if told.endswith(" marks"):  # the retraction has its number among the transactions, and is not committed
                 calls.append(write_call(writer, seed.id))
+                threading.Timer(0.5, writer.commit).start()
 
-        monkeypatch.setattr(retractions.time, "sleep", lambda _: writer.commit())
         retract(session, [seed], "with_1", "it is wrong", "a test", write_beside)
         assert not writer.in_transaction()
     assert marks(runtime, *calls) == [1]

@@ -23,14 +23,14 @@ Lines = Callable[[], list[dict[str, Any]]]
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """What was logged so far, with logging as a worker has it."""
     root = logging.getLogger()
-    before = (list(root.handlers), root.level)
+    before, configured = (list(root.handlers), root.level), structlog.get_config()
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
     configure_logging("INFO", ["hunter-2-hunter-2", "p%40ss%20word-1", "short"])
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     root.handlers, level = before
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def log(event: str, **fields: object) -> None:
