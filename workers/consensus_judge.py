@@ -36,6 +36,7 @@ from workers.tracing import tell_verdicts
 
 LEASE_S = 60
 PATIENCE_S = 1.0  # between tries while the database is away
+FILLING_S = 0.5  # how long a page that is not full lets the next one fill while the run is at its gate
 LOCK_S = 2.0  # how long a page waits for a run that somebody holds, before it leaves its thread to others
 
 log = structlog.get_logger()
@@ -63,7 +64,9 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
             done, pages = wait(pages, return_when=FIRST_COMPLETED)
             ended = [each.result() for each in done]
             if judged := [len(page.claims) for page in ended if page.judged]:
-                bring_on()
+                passage = bring_on()
+                if VERDICTS not in judged and not pages:
+                    wait([passage], FILLING_S)  # or pages would be small, and cost more than their verdicts
                 wanted = PAGES if VERDICTS in judged else 1
                 pages |= {_begin(runtime, _claim_and_judge, runtime, context) for _ in range(wanted - len(pages))}
             if (again := [page for page in ended if page.again]) and not runtime.stopping.wait(PATIENCE_S):
@@ -71,7 +74,7 @@ def _judge_all(runtime: Runtime, context: RunContext) -> None:
 
 
 @contextmanager
-def _bringing_on(runtime: Runtime, context: RunContext) -> Iterator[Callable[[], None]]:
+def _bringing_on(runtime: Runtime, context: RunContext) -> Iterator[Callable[[], Future[None]]]:
     """What has the run advanced beside its verdicts, which need not wait while it waits at its gate.
 
     Until the context ends each call of it is followed by a passage that begins after it, one for several if need be.
@@ -79,9 +82,10 @@ def _bringing_on(runtime: Runtime, context: RunContext) -> Iterator[Callable[[],
     passages: list[Future[None]] = []
     with ThreadPoolExecutor(1, thread_name_prefix="gate") as beside:
 
-        def bring_on() -> None:
+        def bring_on() -> Future[None]:
             if not passages or passages[-1].running() or passages[-1].done():
                 passages[:] = [beside.submit(copy_context().run, advance_or_leave, runtime, context)]
+            return passages[-1]
 
         yield bring_on
 
