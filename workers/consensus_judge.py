@@ -37,40 +37,43 @@ from workers.tracing import tell_verdicts
 LEASE_S = 60
 PATIENCE_S = 1.0  # between tries while the database is away
 FILLING_S = 0.5  # how long a page that is not full lets the next one fill while the run is at its gate
-LOCK_S = 2.0  # how long a page waits for a run that somebody holds, before it leaves its thread to others
+LOCK_S = 5.0  # how long a page waits for a run that somebody holds, before it leaves its thread to others
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class _Page:
-    """Verdicts to be made together: claimed and `judged`, or to be tried `again` if the database was away."""
+    """Verdicts to be made together: `judged` when they are, or to be tried `again` if the database was away."""
 
-    claims: Sequence[Claim]
+    claims: Sequence[Claim] = ()
     judged: bool = False
     again: bool = False
 
 
 def judge_all(runtime: Runtime, context: RunContext) -> None:
     """Give a verdict on every instance whose voices have all spoken."""
-    runtime.judges.do(context.run_id, lambda: _judge_all(runtime, context))
-
-
-def _judge_all(runtime: Runtime, context: RunContext) -> None:
-    """Page after page; after a full one several at once, or verdicts would fall behind where CPU is short."""
     with _bringing_on(runtime, context) as bring_on:
-        pages = {_begin(runtime, _claim_and_judge, runtime, context)}
-        while pages:
-            done, pages = wait(pages, return_when=FIRST_COMPLETED)
-            ended = [each.result() for each in done]
-            if judged := [len(page.claims) for page in ended if page.judged]:
-                passage = bring_on()
-                if VERDICTS not in judged and not pages:
-                    wait([passage], FILLING_S)  # or pages would be small, and cost more than their verdicts
-                wanted = PAGES if VERDICTS in judged else 1
-                pages |= {_begin(runtime, _claim_and_judge, runtime, context) for _ in range(wanted - len(pages))}
-            if (again := [page for page in ended if page.again]) and not runtime.stopping.wait(PATIENCE_S):
-                pages |= {_begin(runtime, _judge, runtime, context, page.claims) for page in again}
+        runtime.judges.do(context.run_id, lambda: _judge_all(runtime, context, bring_on))
+
+
+def _judge_all(runtime: Runtime, context: RunContext, bring_on: Callable[[], Future[None]]) -> None:
+    """Page after page; after a full one several at once, or verdicts would fall behind where CPU is short."""
+    pages = {_begin(runtime, _claim_and_judge, runtime, context)}
+    while pages:
+        done, pages = wait(pages, return_when=FIRST_COMPLETED)
+        ended = [each.result() for each in done]
+        again = [page for page in ended if page.again]
+        if judged := [len(page.claims) for page in ended if page.judged]:
+            passage = bring_on()
+            if VERDICTS not in judged and not pages:
+                wait([passage], FILLING_S)  # or pages would be small, and cost more than their verdicts
+            more = (PAGES if VERDICTS in judged else 1) - len(pages) - len(again)
+            pages |= {_begin(runtime, _claim_and_judge, runtime, context) for _ in range(more)}
+        if again and runtime.stopping.wait(PATIENCE_S):
+            _give_back(runtime, again)
+        else:
+            pages |= {_begin(runtime, _judge, runtime, context, page) for page in again}
 
 
 @contextmanager
@@ -96,16 +99,23 @@ def _begin(runtime: Runtime, work: Callable[..., _Page], *arguments: object) -> 
 
 def _claim_and_judge(runtime: Runtime, context: RunContext) -> _Page:
     """Claim a page and judge it; what may make its workers vanish is in one of them at a time, of whatever run."""
-    page = object()
-    may_suspect = runtime.suspecting.take(page)
+    page = _Page()
+    page.claims = _claim(runtime, context, runtime.judging_suspect.take(page))
+    if not any(each.suspect for each in page.claims):
+        runtime.judging_suspect.release(page)
+    return _judge(runtime, context, page) if page.claims else page
+
+
+def _give_back(runtime: Runtime, pages: Sequence[_Page]) -> None:
+    """What was to be tried again, but the worker was told to stop."""
+    for page in pages:
+        runtime.judging_suspect.release(page)
+    claims = [each for page in pages for each in page.claims]
     try:
-        claims = _claim(runtime, context, may_suspect)
-        if may_suspect and not any(each.suspect for each in claims):
-            runtime.suspecting.release(page)
-        return _judge(runtime, context, claims) if claims else _Page(claims)
-    finally:
-        if runtime.suspecting.release(page):
-            runtime.loop.soon(runtime.wake_all)
+        with runtime.sessions.begin() as session:
+            work.give_back(session, claims)
+    except SQLAlchemyError as error:  # their leases run out
+        log.warning("verdicts not given back", error=cause(error), work_items=told(each.id for each in claims))
 
 
 def _claim(runtime: Runtime, context: RunContext, suspect: bool) -> list[Claim]:
@@ -134,23 +144,27 @@ def _claim(runtime: Runtime, context: RunContext, suspect: bool) -> list[Claim]:
     return claims
 
 
-def _judge(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> _Page:
+def _judge(runtime: Runtime, context: RunContext, page: _Page) -> _Page:
     """A second try is harmless: a page that is done holds its leases no more."""
+    page.again = False
     try:
-        judge_page(runtime, context, claims)
+        judge_page(runtime, context, page.claims)
+        page.judged = True
     except Exception as error:
-        items = told(each.id for each in claims)
-        if (said := _away(error)) and not runtime.stopping.is_set():
+        items = told(each.id for each in page.claims)
+        if said := _away(error):
             log.warning("page not judged, will try again", error=said, work_items=items)
-            return _Page(claims, again=True)
-        log.exception("page not judged", work_items=items)  # its leases run out, and the reconciler sees to it
-        return _Page(claims)
-    return _Page(claims, judged=True)
+            page.again = True
+        else:
+            log.exception("page not judged", work_items=items)  # its leases run out, and the reconciler sees to it
+    if not page.again:
+        runtime.judging_suspect.release(page)
+    return page
 
 
-def _away(error: Exception) -> str:
-    """What a database said that may take later what it refused now; empty if that is not it."""
-    return cause(error) if isinstance(error, SQLAlchemyError) and passes(error) else ""
+def _away(error: Exception) -> str | None:
+    """What a database said that may take later what it refused now."""
+    return cause(error) if isinstance(error, SQLAlchemyError) and passes(error) else None
 
 
 def judge_page(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:

@@ -65,11 +65,21 @@ def _judged_anew(session: Session, context: RunContext) -> str | None:
 
 
 def _stop(session: Session, context: RunContext, spent: str) -> None:
-    """Once the calls under way have been answered and judged."""
+    """Once the calls under way have been answered and judged, unless that meets a target, which the gate is to see."""
     if is_running(session, context.run_id) and not gate.under_way(session, context.run_id):
         targets = targets_of(session, context.run_id)
+        if any(_is_met(session, each) for each in targets.values()):
+            return
         made = ", ".join(f"{each.examples:,} of {each.target:,} examples of {name}" for name, each in targets.items())
         end(session, context, RunState.SPENT, f"the budget is spent, {spent}; made {made}")
+
+
+def _is_met(session: Session, target: Target) -> bool:
+    """Whether the gate can complete a target."""
+    if target.completed_at or target.examples < target.target:
+        return False
+    last = gate.last_wanted_position(session, target.run_id, target.task_type, target.target)
+    return last is not None and not gate.open_before(session, target.run_id, target.task_type, last)
 
 
 def _leads_nowhere(context: RunContext, target: Target) -> bool:

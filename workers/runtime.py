@@ -118,6 +118,7 @@ class Runtime:
     streams: dict[tuple[uuid.UUID, str], Wakeable] = field(default_factory=dict)  # the loop alone writes it
     judges: OneAtATime = field(default_factory=OneAtATime)
     judging: ThreadPoolExecutor = field(default_factory=_threads_that_judge)
+    judging_suspect: Turn = field(default_factory=Turn)  # to hold one that may be what makes workers vanish
     gates: OneAtATime = field(default_factory=OneAtATime)
     streaming: Counter[uuid.UUID] = field(default_factory=Counter)  # streams that have calls under way, by run
     suspecting: Turn = field(default_factory=Turn)  # to hold a piece of work that may be what makes workers vanish

@@ -7,7 +7,7 @@ waits for those, and marks what they wrote.
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,8 +117,8 @@ def retract(
     session.execute(text(_MARK), {"retraction": retraction})
     reload_seeds(session, roots)
     session.commit()
-    heard = _wait_for_writers(session, retraction)
-    _complete(session, retraction, roots, heard, within=_changed(session, before, roots, extent))
+    own = None if roots[0].kind in SHARED else {each.run_id for each in extent.reached}
+    _complete(session, retraction, roots, before, own)
     return Extent(extent.reached, extent.samples, runs_using(session, roots), retraction)
 
 
@@ -152,7 +152,7 @@ def renew_marks(session: Session) -> None:
     small table unless a retraction was made while others were writing.
     """
     for id in session.scalars(select(Retraction.id).where(LIVE, Retraction.marked_at.is_(None))).all():
-        _complete(session, id, _roots(session, id), _wait_for_writers(session, id))
+        _complete(session, id, _roots(session, id))
     session.commit()
 
 
@@ -196,42 +196,51 @@ _MARK_MORE = """
 """
 
 
-def _changed(session: Session, before: Written, roots: Sequence[Root], extent: Extent) -> list[uuid.UUID]:
-    """The runs in which something was written since, and may have come of the roots."""
-    changed = [run_id for run_id, written in _written(session).items() if before.get(run_id) != written]
-    if roots[0].kind in SHARED:
-        return changed
-    own = {each.run_id for each in extent.reached}
-    return [run_id for run_id in changed if run_id in own]
-
-
 def _complete(
     session: Session,
     retraction: int,
     roots: Sequence[Root],
-    heard: bool,
-    within: Sequence[uuid.UUID] | None = None,
+    before: Written | None = None,
+    own: Collection[uuid.UUID | None] | None = None,
 ) -> None:
-    """Mark what was written, in some runs or in all, by those who had not heard of the retraction.
+    """Mark what was written, since `before` and in `own` runs, if told, by those who had not heard of the retraction.
 
-    It is complete if by now all that write have `heard` of it.
+    Whoever wrote meanwhile may have heard of it and yet not seen a mark that is only made here, so it is done when
+    there is none left to make. If somebody takes long to write it is left for `renew_marks`. Commits.
     """
-    if within is None or within:
-        trace(session, roots, within=within)
-        session.execute(text(_MARK_MORE), {"retraction": retraction})
-    if heard:
-        session.execute(update(Retraction).where(Retraction.id == retraction).values(marked_at=func.now()))
-    session.commit()
+    marked = 1
+    while marked:
+        heard = _wait_for_writers(session, retraction)
+        written = _written(session)
+        within = None if before is None else [id for id in written if written[id] != before.get(id)]
+        if within is not None and own is not None:
+            within = [id for id in within if id in own]
+        marked = _mark_more(session, retraction, roots, within)
+        if heard and not marked:
+            session.execute(update(Retraction).where(Retraction.id == retraction).values(marked_at=func.now()))
+        session.commit()
+        if not heard:
+            return
+        before = written
+
+
+def _mark_more(session: Session, retraction: int, roots: Sequence[Root], within: Sequence[uuid.UUID] | None) -> int:
+    """Mark what came of the roots, in some runs or in all; how many marks are new or at another distance."""
+    if within is not None and not within:
+        return 0
+    trace(session, roots, within=within)
+    made = session.execute(text(_MARK_MORE), {"retraction": retraction})
+    return int(made.rowcount)  # type: ignore[attr-defined]  # a statement that writes has it
 
 
 def _wait_for_writers(session: Session, retraction: int) -> bool:
-    """Whether every transaction that was under way when the retraction was committed has ended, some patience given."""
+    """Whether every transaction that is under way now, with all marks committed, has ended, some patience given."""
     # Its own number is above that of any under way: a snapshot's xmax is above the last one that has ended, no more.
     own = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
     oldest = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
     barrier = session.execute(
         text(
-            f"UPDATE retractions SET barrier = coalesce(barrier, {own}) WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
+            f"UPDATE retractions SET barrier = {own} WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
         ),
         {"id": retraction},
     ).scalar_one()

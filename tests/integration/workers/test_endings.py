@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from shared.lm.fake import FakeServer
 from shared.method.tasks import TaskType
 from shared.store.loading import RunContext
-from shared.store.tables.runs import RunState, RunTarget
-from tests.integration.workers.driving import begin, run_of, small_job
+from shared.store.tables.runs import Run, RunState, RunTarget
+from tests.integration.workers.driving import begin, drive, rows, run_of, small_job
 from workers import gate
 from workers.reconciler import reconcile
 from workers.runtime import Runtime
@@ -44,3 +44,23 @@ def test_a_run_ends_though_the_gate_of_one_type_fails(
     monkeypatch.setattr(gate, "_advance_once", fails)
     reconcile(runtime)
     assert run_of(runtime, run_id).state == state
+
+
+def test_a_run_whose_target_and_budget_are_met_at_once_is_complete_though_its_gate_failed_just_then(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin(runtime, small_job(lm.url, targets={"output_only": 3}, budget={"hours": 100}))
+    advance_once, failed = gate._advance_once, list[TaskType]()
+
+    def fails_once(runtime: Runtime, context: RunContext, task_type: TaskType) -> bool:
+        (target,) = rows(runtime, select(RunTarget))
+        if target.examples >= target.target and not failed:
+            failed.append(task_type)
+            with runtime.sessions.begin() as session:
+                session.execute(update(Run).values(active_s=101 * 3600))
+            raise LookupError("the gate fails once")
+        return advance_once(runtime, context, task_type)
+
+    monkeypatch.setattr(gate, "_advance_once", fails_once)
+    assert drive(runtime, run_id).state == RunState.COMPLETED
+    assert failed

@@ -8,6 +8,7 @@ from threading import Barrier, Event, Lock
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import OperationalError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -211,6 +212,85 @@ def put_off(runtime: Runtime, ids: Sequence[uuid.UUID], by: str) -> None:
     with runtime.sessions.begin() as session:
         ready_at = func.now() + text(f"interval '{by}'")
         session.execute(update(WorkItem).where(WorkItem.id.in_(ids)).values(ready_at=ready_at))
+
+
+def away() -> OperationalError:
+    """What a database raises that may take later what it refuses now."""
+    return OperationalError("a statement", {}, Exception("canceling statement due to lock timeout"))
+
+
+def test_a_suspect_that_is_tried_again_is_still_the_only_one(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin_and_leave_to_judge(runtime, lm, 4 * PAGES)
+    suspects, held, tried = sorted(due(runtime, run_id))[:PAGES], list[int](), set[uuid.UUID]()
+    with runtime.sessions.begin() as session:
+        session.execute(update(WorkItem).where(WorkItem.id.in_(suspects)).values(crashes=2))
+
+    def away_at_first(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
+        held.append(len([each for each in work_in(runtime, run_id, WorkState.LEASED) if each.crashes]))
+        new = {each.id for each in claims if each.suspect} - tried
+        tried.update(new)
+        if new:
+            raise away()
+        judge_page(runtime, context, claims)
+
+    monkeypatch.setattr(consensus_judge, "VERDICTS", 2)
+    monkeypatch.setattr(consensus_judge, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(consensus_judge, "judge_page", away_at_first)
+    work_on(runtime, run_id, names.CONSENSUS)
+    assert tried == set(suspects)
+    assert max(held) == 1
+    assert not due(runtime, run_id)
+
+
+def test_who_is_told_to_stop_gives_back_what_was_to_be_tried_again(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin_and_leave_to_judge(runtime, lm, PAGES)
+    waiting = due(runtime, run_id)
+
+    def stopped_meanwhile(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
+        runtime.stop(None)
+        raise away()
+
+    monkeypatch.setattr(consensus_judge, "judge_page", stopped_meanwhile)
+    work_on(runtime, run_id, names.CONSENSUS)
+    assert due(runtime, run_id) == waiting
+
+
+def test_while_the_gate_is_passed_others_judge_what_comes_due(
+    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin_and_leave_to_judge(runtime, lm, 4)
+    later = sorted(due(runtime, run_id))[2:]
+    put_off(runtime, later, "1 hour")
+    claim, found_nothing, told, judged = consensus_judge._claim, Event(), Event(), Event()
+
+    def looks(runtime: Runtime, context: RunContext, suspect: bool) -> list[Claim]:
+        claims = claim(runtime, context, suspect)
+        if not claims:
+            found_nothing.set()
+        return claims
+
+    def passes(runtime: Runtime, context: RunContext) -> None:
+        assert judged.wait(120)  # longer than `until` waits
+
+    def tell() -> None:
+        assert found_nothing.wait(60)
+        put_off(runtime, later, "0")
+        told.set()
+        until(lambda: not due(runtime, run_id))
+        judged.set()
+
+    def judge_when_told() -> None:
+        assert told.wait(60)
+        work_on(runtime, run_id, names.CONSENSUS)
+
+    monkeypatch.setattr(consensus_judge, "FILLING_S", 0.1)
+    monkeypatch.setattr(consensus_judge, "_claim", looks)
+    monkeypatch.setattr(consensus_judge, "advance_or_leave", passes)
+    in_threads([partial(work_on, runtime, run_id, names.CONSENSUS), tell, judge_when_told])
 
 
 def test_verdicts_do_not_wait_for_the_gate(runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:

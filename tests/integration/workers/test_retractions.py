@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from shared.job import JobSpec
@@ -16,7 +16,7 @@ from shared.lm.fake import FakeServer
 from shared.method.tasks import TaskType
 from shared.store import retractions
 from shared.store.audit.run import audit
-from shared.store.descent import Root
+from shared.store.descent import Root, trace
 from shared.store.marks import is_retracted
 from shared.store.retractions import Extent, renew_marks, retract, unretract
 from shared.store.roots import find_roots
@@ -191,6 +191,14 @@ def write_call(writer: Session, seed: uuid.UUID) -> uuid.UUID:
     return call
 
 
+def write_instruction(writer: Session, call: uuid.UUID) -> uuid.UUID:
+    """An instruction that came of an LM call; the writer has yet to commit it."""
+    id, of = uuid.uuid4(), writer.get_one(Generation, call)
+    values = {"id": id, "run_id": of.run_id, "task_type": of.task_type, "position": 10**9, "generation_id": call}
+    writer.execute(insert(Instruction).values(**values, text="x", state="rejected", reason="not_novel"))
+    return id
+
+
 @pytest.fixture
 def under_way(runtime: Runtime, job: JobSpec) -> Iterator[tuple[uuid.UUID, uuid.UUID, Any]]:
     """A run, an LM call of it that showed the seed task `with_1`, and the writer that has yet to commit it."""
@@ -229,6 +237,35 @@ def test_a_writer_that_began_while_it_was_made_is_waited_for(runtime: Runtime, j
         retract(session, [seed], "with_1", "it is wrong", "a test", write_beside)
         assert not writer.in_transaction()
     assert marks(runtime, *calls) == [1]
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "under way"])
+def test_what_comes_of_a_record_that_is_not_marked_yet_is_marked_too(
+    runtime: Runtime, job: JobSpec, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    work_until_accepted(runtime, begin(runtime, job), 6)
+    seed, calls, made = find_seed(runtime, "with_1"), list[uuid.UUID](), list[uuid.UUID]()
+    with runtime.sessions() as session, runtime.sessions() as writer:
+
+        def write_beside(told: str) -> None:
+            if told.endswith(" marks"):
+                calls.append(write_call(writer, seed.id))
+                writer.commit()
+
+        def traces(*arguments: Any, **options: Any) -> None:
+            trace(*arguments, **options)
+            if calls and not made:  # the call is found, and its mark not committed
+                made.append(write_instruction(writer, calls[0]))
+                if is_done:
+                    writer.commit()
+                else:
+                    threading.Timer(0.5, writer.commit).start()
+
+        monkeypatch.setattr(retractions, "trace", traces)
+        retract(session, [seed], "with_1", "it is wrong", "a test", write_beside)
+        assert not writer.in_transaction()
+    assert (marks(runtime, *calls), marks(runtime, *made)) == ([1], [2])
+    assert rows(runtime, select(Retraction.marked_at))[0] is not None
 
 
 def test_a_writer_that_takes_long_is_caught_up_with_before_anybody_reads(
