@@ -25,6 +25,7 @@ from shared.store.tables.retractions import Retraction, RetractionRoot, RootKind
 
 SETTLE_S = 10.0  # for writers under way to end; as a rule they take milliseconds
 LOOK_S = 0.05
+LONG_S = 60.0  # after which what is written beside is left for later, if it makes more marks each time
 SAMPLES = 20
 SHARED = (RootKind.SEED, RootKind.PROMPT)  # what belongs to no run
 
@@ -190,9 +191,10 @@ _MARK_MORE = """
     SELECT d.id, :retraction, d.kind, d.distance FROM descent d
     WHERE NOT EXISTS (
       SELECT FROM retracted_records m
-      WHERE m.record_id = d.id AND m.retraction_id = :retraction AND m.distance = d.distance
+      WHERE m.record_id = d.id AND m.retraction_id = :retraction AND m.distance <= d.distance
     )
     ORDER BY d.id ON CONFLICT (record_id, retraction_id) DO UPDATE SET distance = excluded.distance
+      WHERE retracted_records.distance > excluded.distance
 """
 
 
@@ -206,20 +208,24 @@ def _complete(
     """Mark what was written, since `before` and in `own` runs, if told, by those who had not heard of the retraction.
 
     Whoever wrote meanwhile may have heard of it and yet not seen a mark that is only made here, so it is done when
-    there is none left to make. If somebody takes long to write it is left for `renew_marks`. Commits.
+    there is none left to make: of these writers, and of those that another command waits for. If that takes long it is
+    left for `renew_marks`. Commits.
     """
-    marked = 1
-    while marked:
-        heard = _wait_for_writers(session, retraction)
+    until = time.monotonic() + LONG_S
+    this, done = Retraction.id == retraction, False
+    while not done and time.monotonic() < until:
+        barrier = _wait_for_writers(session, retraction)
         written = _written(session)
         within = None if before is None else [id for id in written if written[id] != before.get(id)]
         if within is not None and own is not None:
             within = [id for id in within if id in own]
-        marked = _mark_more(session, retraction, roots, within)
-        if heard and not marked:
-            session.execute(update(Retraction).where(Retraction.id == retraction).values(marked_at=func.now()))
+        if _mark_more(session, retraction, roots, within):
+            session.execute(update(Retraction).where(this).values(barrier=None))
+        elif barrier:
+            whole = update(Retraction).where(this, Retraction.barrier == barrier).values(marked_at=func.now())
+            done = session.execute(whole.returning(Retraction.id)).first() is not None
         session.commit()
-        if not heard:
+        if not barrier:
             return
         before = written
 
@@ -233,14 +239,17 @@ def _mark_more(session: Session, retraction: int, roots: Sequence[Root], within:
     return int(made.rowcount)  # type: ignore[attr-defined]  # a statement that writes has it
 
 
-def _wait_for_writers(session: Session, retraction: int) -> bool:
-    """Whether every transaction that is under way now, with all marks committed, has ended, some patience given."""
+def _wait_for_writers(session: Session, retraction: int) -> int | None:
+    """Wait until every transaction that may not have seen a mark has ended: all below a number, which is returned.
+
+    None if some patience was in vain. As long as no mark is made the number stands, whoever waits.
+    """
     # Its own number is above that of any under way: a snapshot's xmax is above the last one that has ended, no more.
     own = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
     oldest = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
     barrier = session.execute(
         text(
-            f"UPDATE retractions SET barrier = {own} WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
+            f"UPDATE retractions SET barrier = coalesce(barrier, {own}) WHERE id = :id RETURNING barrier"  # noqa: S608 - our words
         ),
         {"id": retraction},
     ).scalar_one()
@@ -249,7 +258,7 @@ def _wait_for_writers(session: Session, retraction: int) -> bool:
     while session.execute(text(f"SELECT {oldest} < :barrier"), {"barrier": barrier}).scalar_one():
         session.rollback()
         if time.monotonic() > until:
-            return False
+            return None
         time.sleep(LOOK_S)
     session.rollback()
-    return True
+    return int(barrier)

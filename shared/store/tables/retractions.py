@@ -26,7 +26,7 @@ class Retraction(Base):
     """One retraction. It is live until it is undone.
 
     Its marks were made in its own transaction; what comes later is marked as it is written. Transactions that were
-    under way may not have seen a mark: all those before `barrier`, which is renewed with each round of marks.
+    under way may not have seen a mark: all those before `barrier`, which is another after more marks were made.
     `marked_at` is when their records had marks, too.
     """
 
