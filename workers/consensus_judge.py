@@ -60,16 +60,22 @@ def judge_all(runtime: Runtime, context: RunContext) -> None:
 def _judge_all(runtime: Runtime, context: RunContext, bring_on: Callable[[], Future[None]]) -> None:
     """Page after page; after a full one several at once, or verdicts would fall behind where CPU is short."""
     pages = {_begin(runtime, _claim_and_judge, runtime, context)}
+    look_again = False  # those under way may have looked for more before what was judged since
     while pages:
         done, pages = wait(pages, return_when=FIRST_COMPLETED)
-        ended = [each.result() for each in done]
+        ended, more = [each.result() for each in done], 0
         again = [page for page in ended if page.again]
         if judged := [len(page.claims) for page in ended if page.judged]:
             passage = bring_on()
             if VERDICTS not in judged and not pages:
                 wait([passage], FILLING_S)  # or pages would be small, and cost more than their verdicts
             more = (PAGES if VERDICTS in judged else 1) - len(pages) - len(again)
+            look_again = True
+        elif look_again and not pages and not again:
+            more = 1
+        if more > 0:
             pages |= {_begin(runtime, _claim_and_judge, runtime, context) for _ in range(more)}
+            look_again = False
         if again and runtime.stopping.wait(PATIENCE_S):
             _give_back(runtime, again)
         else:

@@ -133,48 +133,6 @@ def test_who_is_told_to_stop_claims_no_further_page(
     assert len(due(runtime, run_id)) == waiting - 1
 
 
-def test_what_may_make_its_workers_vanish_is_held_one_at_a_time(
-    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = begin_and_leave_to_judge(runtime, lm, 4 * PAGES)
-    suspects = sorted(due(runtime, run_id))[: PAGES + 1]
-    held = list[int]()
-    with runtime.sessions.begin() as session:
-        session.execute(update(WorkItem).where(WorkItem.id.in_(suspects)).values(crashes=2))
-
-    def counted(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-        held.append(len([each for each in work_in(runtime, run_id, WorkState.LEASED) if each.crashes]))
-        judge_page(runtime, context, claims)
-
-    monkeypatch.setattr(consensus_judge, "VERDICTS", 2)
-    monkeypatch.setattr(consensus_judge, "judge_page", counted)
-    work_on(runtime, run_id, names.CONSENSUS)
-    assert max(held) == 1
-    assert not due(runtime, run_id)
-
-
-def test_suspects_of_all_runs_together_are_held_one_at_a_time(
-    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = [begin_and_leave_to_judge(runtime, lm, 2) for _ in range(2)]
-    suspects = {run_id: min(due(runtime, run_id)) for run_id in (first, second)}
-    with runtime.sessions.begin() as session:
-        session.execute(update(WorkItem).where(WorkItem.id.in_(suspects.values())).values(crashes=2))
-    left = list[set[uuid.UUID]]()
-
-    def the_other_meanwhile(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-        if suspects[first] in {each.id for each in claims}:
-            work_on(runtime, second, names.CONSENSUS)
-            left.append(due(runtime, second))
-        judge_page(runtime, context, claims)
-
-    monkeypatch.setattr(consensus_judge, "judge_page", the_other_meanwhile)
-    work_on(runtime, first, names.CONSENSUS)
-    assert left == [{suspects[second]}]
-    work_on(runtime, second, names.CONSENSUS)
-    assert not due(runtime, second)
-
-
 def test_pages_are_several_again_after_there_was_too_little_for_them(
     runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,31 +175,6 @@ def put_off(runtime: Runtime, ids: Sequence[uuid.UUID], by: str) -> None:
 def away() -> OperationalError:
     """What a database raises that may take later what it refuses now."""
     return OperationalError("a statement", {}, Exception("canceling statement due to lock timeout"))
-
-
-def test_a_suspect_that_is_tried_again_is_still_the_only_one(
-    runtime: Runtime, lm: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = begin_and_leave_to_judge(runtime, lm, 4 * PAGES)
-    suspects, held, tried = sorted(due(runtime, run_id))[:PAGES], list[int](), set[uuid.UUID]()
-    with runtime.sessions.begin() as session:
-        session.execute(update(WorkItem).where(WorkItem.id.in_(suspects)).values(crashes=2))
-
-    def away_at_first(runtime: Runtime, context: RunContext, claims: Sequence[Claim]) -> None:
-        held.append(len([each for each in work_in(runtime, run_id, WorkState.LEASED) if each.crashes]))
-        new = {each.id for each in claims if each.suspect} - tried
-        tried.update(new)
-        if new:
-            raise away()
-        judge_page(runtime, context, claims)
-
-    monkeypatch.setattr(consensus_judge, "VERDICTS", 2)
-    monkeypatch.setattr(consensus_judge, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(consensus_judge, "judge_page", away_at_first)
-    work_on(runtime, run_id, names.CONSENSUS)
-    assert tried == set(suspects)
-    assert max(held) == 1
-    assert not due(runtime, run_id)
 
 
 def test_who_is_told_to_stop_gives_back_what_was_to_be_tried_again(
