@@ -18,8 +18,8 @@ from shared.store.migrate import upgrade
 from shared.store.session import Sessions, make_engine, make_sessions
 
 TEMPLATE = "migrated"
-MEMORY = Path("/dev/shm")  # noqa: S108 - nobody else's name is in it
-ROOM = 2**31  # bytes: four servers took a tenth of it each
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of that name that is there already is an error, and not used
+ROOM = 2**31  # bytes: three servers, as seen once half way, had some 100 MB each
 
 settings.register_profile("shared machine", deadline=None)  # how long a case takes says nothing there
 settings.load_profile("shared machine")
@@ -30,7 +30,7 @@ structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _pla
 
 @pytest.fixture(scope="session")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in memory, where a database is made in a quarter of the time; on the disk if there is no room."""
+    """A folder in memory, which makes databases quicker; on the disk if there is no room."""
     if not (MEMORY.is_dir() and disk_usage(MEMORY).free >= ROOM):
         yield tmp_path_factory.mktemp("disk")
         return
